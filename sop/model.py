@@ -1,0 +1,189 @@
+"""The SOP file as frozen models; the descriptions are what an editor shows while one writes.
+
+Each model holds the shape of one element. How elements go together (keys that are unique,
+dependencies that exist) is in `sop.rules`; what the outside must offer is in `sop.checks`.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Literal, NoReturn
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from sop.durations import PATTERN as DURATION_PATTERN
+from sop.durations import format_duration, parse_duration
+from sop.owners import APPROVER_PATTERN
+from sop.owners import PATTERN as OWNER_PATTERN
+
+KEY_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
+FIELD_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
+
+Severity = Literal["informational", "low", "medium", "high", "critical"]
+Kind = Literal["action", "manual", "form", "approval"]
+FieldType = Literal["text", "longtext", "choice", "multichoice", "yesno", "number", "date", "datetime"]
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    try:
+        return parse_duration(value if isinstance(value, str) else str(value))
+    except ValueError as error:
+        raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from None
+
+
+Key = Annotated[str, Field(pattern=KEY_PATTERN)]
+FieldName = Annotated[str, Field(pattern=FIELD_PATTERN)]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(?:[^\r\n]*\S)?$")]
+Body = Annotated[str, Field(max_length=20_000)]
+Condition = Annotated[str, Field(min_length=1, max_length=1_000, description="A CEL expression.")]
+OwnerRule = Annotated[str, Field(pattern=OWNER_PATTERN)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30m", "1h30m", "2d"]}),
+]
+
+
+class Element(BaseModel):
+    """What all parts of an SOP share: they never change, and unknown fields are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class FormField(Element):
+    """One question of a form."""
+
+    type: FieldType
+    """What kind of answer: text, longtext, choice, multichoice, yesno, number, date or datetime."""
+    label: Line | None = None
+    """The question as the person reads it; without it, the field's name is shown."""
+    help: Annotated[str, Field(max_length=1_000)] | None = None
+    """A sentence under the question."""
+    options: Annotated[tuple[Line, ...], Field(strict=False)] = ()
+    """The answers to choose from; only for `choice` and `multichoice`."""
+    required: bool = False
+    """Whether the task can only be completed with an answer."""
+
+
+class Approval(Element):
+    """Who must agree before the task counts as done, or before its action runs."""
+
+    from_: Annotated[str, Field(alias="from", pattern=APPROVER_PATTERN)]
+    """Who may approve: `role:ROLE` or `user:HANDLE`."""
+    not_requester: bool = False
+    """Four eyes: the person who opened the case may not approve."""
+
+
+class Task(Element):
+    """One step: an action that runs by itself, something a person does, a form, or an approval."""
+
+    key: Key
+    """Unique in the whole SOP; conditions say `tasks.KEY`, with `_` for `-`."""
+    title: Line
+    """What is done, as one line that starts with a verb."""
+    owner: OwnerRule = "case-owner"
+    """Who does it: `role:ROLE`, `user:HANDLE` or `case-owner`."""
+    sla: Duration | None = None
+    """How long it may take, counted from when the task opens: `30m`, `1h30m`, `2d`."""
+    instructions: Body = ""
+    """How it is done, in Markdown."""
+    depends_on: Annotated[tuple[Key, ...], Field(strict=False)] = ()
+    """Tasks of the same stage that must be closed first; stages already run one after another."""
+    when: Condition | None = None
+    """Only if this is true is the task done; otherwise it is not applicable."""
+    form: Annotated[dict[FieldName, FormField], Field(min_length=1)] | None = None
+    """Questions to answer; conditions read the answers as `tasks.KEY.FIELD`."""
+    note_required: bool = False
+    """Whether a note is needed to complete the task."""
+    mandatory: bool = False
+    """Whether the task may not be skipped."""
+    approval: Approval | None = None
+    """Who must agree; with an action, it then runs with exactly the parameters that were approved."""
+    action: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=80)] | None = None
+    """The automated action that does the work, such as `observables.extract`."""
+    with_: Annotated[dict[str, JsonValue], Field(alias="with")] = {}
+    """The action's parameters; text is a CEL expression, so literal text has inner quotes: `"'text'"`."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    """How often a failed action is tried again."""
+    retry_delay: Duration = timedelta(seconds=10)
+    """How long to wait before trying again."""
+    timeout: Duration = timedelta(minutes=5)
+    """How long the action may take."""
+
+    @property
+    def kind(self) -> Kind:
+        """Say what the task is: an approval may also have an action, which runs once approved."""
+        if self.approval is not None:
+            return "approval"
+        if self.action is not None:
+            return "action"
+        return "manual" if self.form is None else "form"
+
+    @property
+    def name(self) -> str:
+        """Return the key as conditions write it."""
+        return self.key.replace("-", "_")
+
+
+class Stage(Element):
+    """A phase of the response; stages run one after another."""
+
+    key: Key
+    """Unique among the stages."""
+    title: Line
+    """What the stage is about, as one line."""
+    sla: Duration | None = None
+    """How long the stage may take, counted from when it starts."""
+    when: Condition | None = None
+    """Only if this is true is the stage run; it may name tasks of earlier stages."""
+    tasks: Annotated[tuple[Task, ...], Field(strict=False, min_length=1, max_length=200)]
+    """What is done; tasks of a stage run side by side unless `depends_on` says otherwise."""
+
+
+class Sop(Element):
+    """A standard operating procedure: what must be done about one kind of incident."""
+
+    sop: Key
+    """The SOP's key; its Prefect flow and deployment bear this name."""
+    version: Annotated[int, Field(ge=1)]
+    """Counted up with every change; a case stays on the version it was opened with."""
+    title: Line
+    """What kind of incident this is for, as one line."""
+    summary: Body = ""
+    """When to use it and what it achieves, in Markdown."""
+    severity: Severity = "medium"
+    """The severity of a new case, unless the alert or the person says otherwise."""
+    owner: OwnerRule = "role:analyst"
+    """Who owns a new case: `role:ROLE` or `user:HANDLE`."""
+    match: Condition | None = None
+    """Which alerts this SOP is for; it may name `alert` only."""
+    stages: Annotated[tuple[Stage, ...], Field(strict=False, min_length=1, max_length=50)]
+    """The phases of the response, in order."""
+
+    @property
+    def key(self) -> str:
+        """Return the SOP's key."""
+        return self.sop
+
+    def tasks(self) -> Iterator[tuple[Stage, Task]]:
+        """Yield every task with its stage, in the order of the file."""
+        for stage in self.stages:
+            for task in stage.tasks:
+                yield stage, task
+
+    def stage(self, key: str) -> Stage:
+        """Return the stage of that key; `KeyError` when there is none."""
+        return next((stage for stage in self.stages if stage.key == key), None) or _missing(key)
+
+    def task(self, key: str) -> Task:
+        """Return the task of that key; `KeyError` when there is none."""
+        return next((task for _, task in self.tasks() if task.key == key), None) or _missing(key)
+
+
+def _missing(key: str) -> NoReturn:
+    raise KeyError(key)

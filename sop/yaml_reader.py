@@ -1,0 +1,193 @@
+"""YAML 1.2 read the strict way: plain data, the line of each element, and no surprises.
+
+Aliases, anchors, tags, duplicate keys, several documents and deep nesting are refused: an SOP is
+read by people, who must see what it says where it says it. The events come from ruamel.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from sop.errors import Problem, SopRefused
+from sop.paths import Path, line_at
+from sop.yaml_complaints import explain
+from sop.yaml_scalars import BadScalar, Plain, resolve
+
+if TYPE_CHECKING:
+    from ruamel.yaml.events import Event
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 50
+
+Data: TypeAlias = "Plain | list[Data] | dict[str, Data]"
+"""What YAML holds once it is read: as JSON."""
+
+
+@dataclass
+class Document:
+    """A document that was read: its data, the line of each element, and what is wrong so far.
+
+    `spoiled` are the paths whose value is not what the author meant, so that nobody complains
+    about the same place twice.
+    """
+
+    source: str
+    data: Data = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    spoiled: set[Path] = field(default_factory=set)
+
+    def line(self, path: Path) -> int:
+        """Return the line of the element at this path."""
+        return line_at(self.lines, path)
+
+
+def read(text: str, source: str) -> Document:
+    """Read a YAML document.
+
+    Raises:
+        SopRefused: the text is not one YAML document that can be read at all. What is wrong
+            with single elements is in `Document.problems` instead.
+    """
+    from ruamel.yaml import YAML, YAMLError  # noqa: PLC0415 - costs a tenth of the start-up time
+
+    _refuse_size(text, source)
+    document = Document(source)
+    try:
+        _Builder(document, YAML(typ="safe", pure=True).parse(text)).build()
+    except YAMLError as error:
+        raise SopRefused([*document.problems, explain(error, text, source)]) from None
+    return document
+
+
+def _refuse_size(text: str, source: str) -> None:
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        raise SopRefused([too_large(source)])
+
+
+def too_large(source: str) -> Problem:
+    """Say that a file is larger than an SOP may be."""
+    return Problem(
+        source, 1, f"The file is larger than {MAX_BYTES // 1024} KiB.", "Move long texts to your wiki and link to them."
+    )
+
+
+class _Builder:
+    """Turns the parser's events into data, noting every problem on the way."""
+
+    def __init__(self, document: Document, events: Iterator[Event]) -> None:
+        self.document = document
+        self.events = events
+
+    def build(self) -> None:
+        next(self.events)  # the stream starts
+        start = next(self.events)
+        if _name(start) == "StreamEnd":
+            raise SopRefused([Problem(self.document.source, 1, "The file is empty.", "Start with `sop: KEY`.")])
+        if getattr(start, "version", None) not in (None, (1, 2)):
+            self.problem(_line(start), "SOPs are written in YAML 1.2.", "Remove the %YAML line.")
+        self.document.data = self.value(next(self.events), ())
+        next(self.events)  # the document ends
+        after = next(self.events)
+        if _name(after) != "StreamEnd":
+            self.problem(_line(after), "A second document begins.", "Keep one SOP in each file; remove the `---`.")
+
+    def problem(self, line: int, message: str, next_step: str, spoiled: Path | None = None) -> None:
+        self.document.problems.append(Problem(self.document.source, line, message, next_step))
+        if spoiled is not None:
+            self.document.spoiled.add(spoiled)
+
+    def value(self, event: Event, path: Path) -> Data:
+        self.document.lines.setdefault(path, _line(event))
+        self.refuse_sharing(event, path)
+        kind = _name(event)
+        if kind == "Scalar":
+            return self.scalar(event, path)
+        if kind == "SequenceStart":
+            return self.sequence(event, path)
+        return self.mapping(event, path) if kind == "MappingStart" else None
+
+    def refuse_sharing(self, event: Event, path: Path) -> None:
+        """Refuse anchors, aliases and tags."""
+        line, anchor = _line(event), getattr(event, "anchor", None)
+        if _name(event) == "Alias":
+            step = "Write the value out here; if the text begins with *, put it in quotes."
+            self.problem(line, f"The alias *{anchor} is not allowed in an SOP.", step, path)
+        elif anchor is not None:
+            step = "Remove it and write values out where they are used; if the text begins with &, put it in quotes."
+            self.problem(line, f"The anchor &{anchor} is not allowed in an SOP.", step, path)
+        if getattr(event, "tag", None) is not None:
+            tag = str(event.tag).removeprefix("tag:yaml.org,2002:")
+            step = "Remove it; if the text begins with !, put it in quotes."
+            self.problem(line, f"The tag !{tag.lstrip('!')} is not allowed in an SOP.", step, path)
+
+    def scalar(self, event: Event, path: Path) -> Plain:
+        text: str = event.value
+        if not event.implicit[0]:
+            return text
+        try:
+            return resolve(text)
+        except BadScalar as error:
+            self.problem(_line(event), f"{error}.", f'If it is text, put it in quotes: "{text[:40]}".', path)
+            return text
+
+    def sequence(self, event: Event, path: Path) -> list[Data]:
+        self.refuse_depth(event, path)
+        items: list[Data] = []
+        while _name(entry := next(self.events)) != "SequenceEnd":
+            items.append(self.value(entry, (*path, len(items))))
+        return items
+
+    def mapping(self, event: Event, path: Path) -> dict[str, Data]:
+        self.refuse_depth(event, path)
+        fields: dict[str, Data] = {}
+        while _name(entry := next(self.events)) != "MappingEnd":
+            name = self.key(entry, path)
+            if name is None or name in fields or name == "<<":
+                self.refuse_key(entry, name, path)
+                self.skip_value(path)
+                continue
+            self.document.lines[(*path, name)] = _line(entry)
+            fields[name] = self.value(next(self.events), (*path, name))
+        return fields
+
+    def key(self, event: Event, path: Path) -> str | None:
+        """Return the field's name, or None when it is not text."""
+        if _name(event) != "Scalar":
+            self.value(event, (*path, "?"))
+            return None
+        self.refuse_sharing(event, path)
+        return event.value if isinstance(self.scalar(event, path), str) else None
+
+    def refuse_key(self, event: Event, name: str | None, path: Path) -> None:
+        if name is None:
+            said = getattr(event, "value", "") or "This"
+            step = f'Put it in quotes: "{said}".' if said != "This" else "Write `field: value`."
+            self.problem(_line(event), f"{said} is not a field's name: names are text.", step, path)
+        elif name == "<<":
+            self.problem(_line(event), "Merging with << is not allowed in an SOP.", "Write the fields out.", path)
+        else:
+            first = self.document.lines[(*path, name)]
+            step = f"Remove one of the two; the first is on line {first}."
+            self.problem(_line(event), f"The field {name!r} is there twice.", step)
+
+    def skip_value(self, path: Path) -> None:
+        """Read the value of a refused key, for its own problems only."""
+        self.value(next(self.events), (*path, "?"))
+
+    def refuse_depth(self, event: Event, path: Path) -> None:
+        if len(path) >= MAX_DEPTH:
+            message = f"The nesting is deeper than {MAX_DEPTH} levels."
+            here = Problem(self.document.source, _line(event), message, "An SOP needs about eight; close brackets.")
+            raise SopRefused([*self.document.problems, here])
+
+
+def _name(event: Event) -> str:
+    return type(event).__name__.removesuffix("Event")
+
+
+def _line(event: Event) -> int:
+    return int(event.start_mark.line) + 1
