@@ -1,0 +1,1 @@
+"""The book of record: cases, stages, tasks, alerts, evidence, people and the audit trail."""

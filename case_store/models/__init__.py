@@ -1,0 +1,55 @@
+"""The tables of the case store.
+
+There are no relationships: a verb names the rows it reads, so no attribute hides a query.
+"""
+
+from case_store.models.audit import AuditEvent
+from case_store.models.base import Audited, Base, JsonMap, UtcDateTime, WrittenOnce
+from case_store.models.bookkeeping import CaseRun, Counter, IdempotencyKey, OutboxEntry, OutboxState, Question
+from case_store.models.case import (
+    SEVERITIES,
+    Alert,
+    Case,
+    CaseState,
+    Evidence,
+    Note,
+    NoteRevision,
+    Observable,
+    Severity,
+    SopDocument,
+)
+from case_store.models.people import Person
+from case_store.models.work import Execution, Outcome, Stage, StageState, Task, TaskKind, TaskState
+
+__all__ = [
+    "SEVERITIES",
+    "Alert",
+    "AuditEvent",
+    "Audited",
+    "Base",
+    "Case",
+    "CaseRun",
+    "CaseState",
+    "Counter",
+    "Evidence",
+    "Execution",
+    "IdempotencyKey",
+    "JsonMap",
+    "Note",
+    "NoteRevision",
+    "Observable",
+    "OutboxEntry",
+    "OutboxState",
+    "Outcome",
+    "Person",
+    "Question",
+    "Severity",
+    "SopDocument",
+    "Stage",
+    "StageState",
+    "Task",
+    "TaskKind",
+    "TaskState",
+    "UtcDateTime",
+    "WrittenOnce",
+]
