@@ -93,7 +93,11 @@ class Task(Audited, Base):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_by_id: Mapped[str | None] = reference("people")
+    # The handle of whoever decided, as it was then; when, and through which channel. An approved task has all three
+    # while its action still runs.
     signed_by: Mapped[str | None] = mapped_column(Text)
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    decided_via: Mapped[str | None] = mapped_column(String(40))
     decision: Mapped[str | None] = mapped_column(String(40))
     form_values: Mapped[JsonMap | None] = mapped_column(JsonColumn)
     parameters: Mapped[JsonMap | None] = mapped_column(JsonColumn)
