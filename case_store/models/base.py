@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, MetaData, String
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, ForeignKey, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column
+from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 from sqlalchemy.types import TypeDecorator
 
 from case_store.errors import UntimedChange
@@ -42,8 +43,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     """The root of all tables.
 
-    A new object has its column defaults at once, not only after the flush: the audit event is written before the row
-    and must tell them.
+    A new object has all its columns at once, defaults and None included, not only after the flush: the audit event is
+    written before the row and must tell them.
     """
 
     metadata = MetaData(
@@ -57,20 +58,24 @@ class Base(DeclarativeBase):
     )
 
     def __init__(self, **values: object) -> None:
-        columns = type(self).__mapper__.columns
+        mapper = type(self).__mapper__
         for name in values:
-            if name not in columns:
+            if name not in mapper.columns:
                 raise TypeError(f"{type(self).__name__} has no column {name!r}")
-        for column in columns:
-            if column.default is not None and column.key not in values:
-                default = column.default.arg  # type: ignore[attr-defined]
-                values[column.key] = default(None) if callable(default) else default
-        for name, value in values.items():
-            setattr(self, name, value)
+        for name, column in mapper.columns.items():
+            if column is not mapper.version_id_col:  # that one is the unit of work's
+                setattr(self, name, values[name] if name in values else _default(column))
 
     def __repr__(self) -> str:
-        key = ", ".join(repr(getattr(self, column.key)) for column in type(self).__mapper__.primary_key)
+        key = ", ".join(repr(getattr(self, str(column.key))) for column in type(self).__mapper__.primary_key)
         return f"{type(self).__name__}({key})"
+
+
+def _default(column: Column[Any]) -> object:
+    default = column.default
+    if isinstance(default, CallableColumnDefault):
+        return default.arg(None)  # type: ignore[arg-type]
+    return default.arg if isinstance(default, ScalarElementColumnDefault) else None
 
 
 class Audited:

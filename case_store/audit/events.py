@@ -1,0 +1,149 @@
+"""The form of an audit event: one canonical JSON text.
+
+The bytes of the body are the record; nobody makes them anew to verify them. They follow RFC 8785 (JSON
+Canonicalization Scheme) restricted to what Python's encoder writes in the same way: ASCII keys, no floats, whole
+numbers within 2^53-1, no lone surrogates. Values outside these limits are written as text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from case_store.actor import Actor
+from case_store.clean import clean_text
+from case_store.errors import NotCanonical, UnattributedChange, UntimedChange
+
+SCHEMA_VERSION = 1
+GREATEST_INTEGER = 2**53 - 1
+
+Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+
+_TYPE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The row that an event is about; `version` is what the event made of it, None when it changed nothing."""
+
+    type: str
+    id: str
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, ready to be written."""
+
+    event_id: str
+    at: datetime
+    type: str
+    stream: str
+    by: Actor
+    request_id: str
+    subject: Subject | None
+    changes: Mapping[str, tuple[object, object]] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    def body(self) -> str:
+        """Return the canonical JSON of the event.
+
+        Raises:
+            NotCanonical: A change or a fact has no canonical form.
+        """
+        subject = self.subject
+        return _encoder.encode(
+            {
+                "actor": {"id": clean_text(self.by.id), "kind": self.by.kind},
+                "changes": {name: canonical(list(change), name) for name, change in self.changes.items()},
+                "entity": subject and {"id": subject.id, "type": subject.type, "version": subject.version},
+                "event_id": self.event_id,
+                "facts": canonical(self.facts, "facts"),
+                "request_id": self.request_id,
+                "schema_v": SCHEMA_VERSION,
+                "stream": self.stream,
+                "ts": rfc3339(self.at),
+                "type": self.type,
+            }
+        )
+
+    def row(self) -> dict[str, object]:
+        """Return the columns of `audit_events`."""
+        subject = self.subject
+        return {
+            "event_id": self.event_id,
+            "stream": self.stream,
+            "ts": self.at,
+            "type": self.type,
+            "entity_type": subject and subject.type,
+            "entity_id": subject and subject.id,
+            "entity_version": subject and subject.version,
+            "actor_kind": self.by.kind,
+            "actor_id": clean_text(self.by.id),
+            "request_id": self.request_id,
+            "schema_v": SCHEMA_VERSION,
+            "body": self.body(),
+        }
+
+
+def require(event_type: str, by: Actor | None, at: datetime | None) -> tuple[Actor, datetime]:
+    """Return author and time of an event, or refuse it.
+
+    Raises:
+        UnattributedChange: Nobody did it.
+        UntimedChange: It happened at no time, or at a time without a zone.
+        NotCanonical: The type is not of the form `thing.happened`.
+    """
+    if not _TYPE.fullmatch(event_type):
+        raise NotCanonical(f"{event_type!r} is not the type of an event", next_step="write it like case.opened")
+    if not isinstance(by, Actor):
+        raise UnattributedChange(f"{event_type}: by={by!r} names nobody")
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise UntimedChange(f"{event_type}: at={at!r} is not an aware time")
+    return by, at
+
+
+def rfc3339(at: datetime) -> str:
+    """Return the time in UTC to the microsecond, as RFC 3339 writes it."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def canonical(value: object, where: str) -> Json:
+    """Return the value as an event keeps it.
+
+    Times become RFC 3339 text; floats and great integers become the text that Python prints for them; keys with
+    characters outside ASCII are escaped with backslashes (and so is the backslash), so that no two keys meet.
+
+    Raises:
+        NotCanonical: The value is of another type, or is no number (NaN, infinity).
+    """
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return clean_text(value)
+        case int():
+            return value if abs(value) <= GREATEST_INTEGER else str(value)
+        case float() if math.isfinite(value):
+            return repr(value)
+        case datetime() if value.tzinfo is not None:
+            return rfc3339(value)
+        case Mapping():
+            return {_key(key, where): canonical(item, f"{where}.{key}") for key, item in value.items()}
+        case Sequence() if not isinstance(value, bytes | bytearray | memoryview):
+            return [canonical(item, where) for item in value]
+        case _:
+            raise NotCanonical(f"{where} is {value!r:.80}, a {type(value).__name__}: it has no canonical form")
+
+
+def _key(key: object, where: str) -> str:
+    if not isinstance(key, str):
+        raise NotCanonical(f"{where} has the key {key!r}; keys are text")
+    if key.isascii() and "\\" not in key:
+        return key
+    return clean_text(key).replace("\\", "\\\\").encode("ascii", "backslashreplace").decode("ascii")

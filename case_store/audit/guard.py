@@ -1,0 +1,168 @@
+"""The session that refuses a change without its audit event.
+
+`GuardedSession` looks at every flush before its SQL runs: each row that changes must have a declared event with an
+author and a time. It computes before and after from the history of the attributes and inserts the events first, so
+that the triggers of the database can demand them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NoReturn
+
+from sqlalchemy import Delete, Insert, TextClause, Update, event, insert, inspect
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
+from sqlalchemy.schema import ExecutableDDLElement
+
+from case_store.audit.events import Event
+from case_store.audit.ledger import Declared, Ledger
+from case_store.clean import clean_json
+from case_store.errors import (
+    AppendOnly,
+    AuditedRowDeleted,
+    BeforeUnknown,
+    BulkChangeRefused,
+    ReadOnly,
+    UnauditedChange,
+)
+from case_store.models import AuditEvent, Audited, Base, WrittenOnce
+
+LEDGER = "ledger"
+_NOT_TOLD = ("id", "version")  # the event names them elsewhere
+
+Changes = Mapping[str, tuple[object, object]]
+
+
+def _tables(*kinds: type) -> frozenset[str]:
+    return frozenset(mapper.local_table.name for mapper in Base.registry.mappers if issubclass(mapper.class_, kinds))
+
+
+AUDITED_TABLES = _tables(Audited)
+WRITTEN_ONCE_TABLES = _tables(WrittenOnce)
+_GUARDED = AUDITED_TABLES | WRITTEN_ONCE_TABLES
+_CHANGES_ROWS = re.compile(r"\b(insert|update|delete|replace|truncate|merge|copy|alter|drop|create)\b", re.IGNORECASE)
+_GUARDED_NAME = re.compile(rf"\b({'|'.join(sorted(_GUARDED))})\b", re.IGNORECASE)
+
+
+class GuardedSession(Session):
+    """A session whose changes carry their audit events."""
+
+    def bulk_save_objects(self, *_args: object, **_options: object) -> NoReturn:
+        """Refuse: this way leads around the unit of work."""
+        raise BulkChangeRefused("bulk_save_objects writes no audit events")
+
+    def bulk_insert_mappings(self, *_args: object, **_options: object) -> NoReturn:
+        """Refuse: this way leads around the unit of work."""
+        raise BulkChangeRefused("bulk_insert_mappings writes no audit events")
+
+    def bulk_update_mappings(self, *_args: object, **_options: object) -> NoReturn:
+        """Refuse: this way leads around the unit of work."""
+        raise BulkChangeRefused("bulk_update_mappings writes no audit events")
+
+
+def ledger_of(session: Session) -> Ledger:
+    """Return the ledger of the transaction.
+
+    Raises:
+        UnauditedChange: The session was not opened by the store.
+    """
+    ledger = session.info.get(LEDGER)
+    if not isinstance(ledger, Ledger):
+        raise UnauditedChange("this session was not opened by CaseStore.transaction()")
+    return ledger
+
+
+def write_declared(session: Session) -> None:
+    """Write the events that no flush has written, because no row changed with them."""
+    ledger = ledger_of(session)
+    _insert(session, [declared.event(ledger.request_id, None, {}) for declared in ledger.take()])
+
+
+@event.listens_for(GuardedSession, "before_flush")
+def _before_flush(session: Session, _context: UOWTransaction, _instances: object) -> None:
+    changing = [row for row in (*session.new, *session.dirty) if row in session.new or session.is_modified(row)]
+    if not changing and not session.deleted:
+        return
+    ledger = ledger_of(session)
+    if ledger.read_only:
+        raise ReadOnly(f"a reading transaction would change {_names(changing or session.deleted)}")
+    _refuse_rewriting(session, changing)
+    audited = [row for row in changing if isinstance(row, Audited)]
+    declared = ledger.take()
+    told = {id(entry.entity) for entry in declared}
+    untold = [row for row in audited if id(row) not in told]
+    if untold:
+        raise UnauditedChange(f"no audit event for {_names(untold)}")
+    changed = {id(row) for row in audited}
+    _insert(session, [_event(entry, ledger.request_id, changed=id(entry.entity) in changed) for entry in declared])
+
+
+def _refuse_rewriting(session: Session, changing: Iterable[object]) -> None:
+    for row in session.deleted:
+        if isinstance(row, Audited):
+            raise AuditedRowDeleted(f"{row!r} would be deleted")
+        if isinstance(row, WrittenOnce):
+            raise AppendOnly(f"{row!r} would be deleted")
+    for row in changing:
+        if isinstance(row, AuditEvent) or (isinstance(row, WrittenOnce) and row not in session.new):
+            raise AppendOnly(f"{row!r} would be written by hand")
+
+
+def _event(declared: Declared, request_id: str, *, changed: bool) -> Event:
+    entity = declared.entity
+    if not changed or not isinstance(entity, Audited):
+        return declared.event(request_id, None, {})
+    version = 1 if inspect(entity).key is None else entity.version + 1
+    return declared.event(request_id, version, _changes(entity))
+
+
+def _changes(entity: Audited) -> Changes:
+    """Return before and after of each changed column; also makes the new texts storable."""
+    state = inspect(entity)
+    new = state.key is None
+    changes: dict[str, tuple[object, object]] = {}
+    for name in state.mapper.column_attrs.keys():  # noqa: SIM118 -- not a mapping: iterating gives the attributes
+        history = state.attrs[name].history
+        if name in _NOT_TOLD or not history.added:
+            continue
+        after = history.added[0]
+        if (cleaned := clean_json(after)) != after:
+            setattr(entity, name, cleaned)
+            after = cleaned
+        if new:
+            if after is not None:
+                changes[name] = (None, after)
+        elif not history.deleted:
+            raise BeforeUnknown(f"{entity!r}.{name} was set without having been loaded")
+        else:
+            changes[name] = (history.deleted[0], after)
+    return changes
+
+
+def _insert(session: Session, events: list[Event]) -> None:
+    if events:
+        session.connection().execute(insert(AuditEvent.__table__), [entry.row() for entry in events])
+
+
+@event.listens_for(GuardedSession, "do_orm_execute")
+def _before_execute(state: ORMExecuteState) -> None:
+    statement = getattr(state.statement, "element", state.statement)  # text().columns(), from_statement(text())
+    match statement:
+        case Insert() | Update() | Delete():
+            name = statement.table.name
+            appends = isinstance(statement, Insert) and name in WRITTEN_ONCE_TABLES and name != AuditEvent.__tablename__
+            if name in _GUARDED and not appends:
+                raise BulkChangeRefused(f"{type(statement).__name__.upper()} on {name}")
+            if ledger_of(state.session).read_only:
+                raise ReadOnly(f"a reading transaction would change {name}")
+        case TextClause() if _CHANGES_ROWS.search(statement.text) and _GUARDED_NAME.search(statement.text):
+            raise BulkChangeRefused(f"SQL text that may change a guarded table: {statement.text[:80]!r}")
+        case ExecutableDDLElement():
+            raise BulkChangeRefused(f"{type(statement).__name__} through a session")
+        case _:
+            pass
+
+
+def _names(rows: Iterable[object]) -> str:
+    return ", ".join(sorted(repr(row) for row in rows))

@@ -1,0 +1,131 @@
+"""Connections to the two databases, set up so that nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from case_store.errors import BadDatabaseUrl, StoreUnwritable
+
+_DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+_SUPPORTED = frozenset(_DRIVERS.values())
+BUSY_SECONDS = 30
+LOCK_TIMEOUT_MS = 30_000
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # NORMAL may lose the last commits when the power goes
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA recursive_triggers=ON",  # so that REPLACE fires the triggers that refuse DELETE
+    "PRAGMA trusted_schema=OFF",
+)
+
+dump_json: Callable[[object], str] = partial(json.dumps, allow_nan=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Where changes are written and where pages are read."""
+
+    writing: AsyncEngine
+    reading: AsyncEngine
+
+    async def dispose(self) -> None:
+        """Close all connections."""
+        await self.writing.dispose()
+        await self.reading.dispose()
+
+
+def parse_url(text: str) -> URL:
+    """Return the URL with the driver that is used here.
+
+    Raises:
+        BadDatabaseUrl: It is no URL, names another database, or an SQLite database in memory.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise BadDatabaseUrl("the database URL cannot be read") from error
+    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    if url.drivername not in _SUPPORTED:
+        raise BadDatabaseUrl(f"{url.drivername} is not a database that the case store can use")
+    if url.drivername.startswith("sqlite"):
+        if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+            raise BadDatabaseUrl("an SQLite database must be a file: each process opens it for itself")
+    elif "sslmode" in url.query:  # asyncpg has libpq's values under another name
+        url = url.set(query={**url.difference_update_query(["sslmode"]).query, "ssl": url.query["sslmode"]})
+    return url
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file of an SQLite database, None for PostgreSQL."""
+    return Path(url.database or "").absolute() if url.drivername.startswith("sqlite") else None
+
+
+def create_sqlite_file(file: Path) -> None:
+    """Create folder and file, readable by their owner alone. SQLite gives its WAL the same permissions.
+
+    Raises:
+        StoreUnwritable: They cannot be created.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600, exist_ok=True)
+    except OSError as error:
+        raise StoreUnwritable(f"{error.filename or file}: {error.strerror}") from error
+
+
+def create_engines(url: URL) -> Engines:
+    """Return the engines for a URL that `parse_url` gave."""
+    return _sqlite(url) if sqlite_file(url) else _postgresql(url)
+
+
+def _postgresql(url: URL) -> Engines:
+    engine = create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=10,
+        max_overflow=10,
+        pool_pre_ping=True,  # a restarted server costs one round trip, not one refused request a connection
+        json_serializer=dump_json,
+        hide_parameters=True,  # what a case holds does not go into error messages
+        connect_args={
+            "timeout": 10,
+            "server_settings": {"application_name": "casewright", "lock_timeout": str(LOCK_TIMEOUT_MS)},
+        },
+    )
+    reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Engines(engine, reading)
+
+
+def _sqlite(url: URL) -> Engines:
+    options = {"json_serializer": dump_json, "hide_parameters": True, "connect_args": {"timeout": BUSY_SECONDS}}
+    writing = create_async_engine(url, pool_size=1, max_overflow=0, **options)
+    reading = create_async_engine(url, pool_size=5, max_overflow=15, **options)
+    event.listen(writing.sync_engine, "connect", _on_connect)
+    event.listen(reading.sync_engine, "connect", partial(_on_connect, query_only=True))
+    # IMMEDIATE: the lock for writing is taken at the start; a reader that becomes a writer would be refused at once.
+    event.listen(writing.sync_engine, "begin", partial(_begin, statement="BEGIN IMMEDIATE"))
+    event.listen(reading.sync_engine, "begin", partial(_begin, statement="BEGIN"))
+    return Engines(writing, reading)
+
+
+def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, query_only: bool = False) -> None:
+    connection.isolation_level = None  # the driver starts no transactions of its own
+    cursor = connection.cursor()
+    for pragma in (*_PRAGMAS, *(["PRAGMA query_only=ON"] if query_only else [])):
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin(connection: Connection, *, statement: str) -> None:
+    connection.exec_driver_sql(statement)

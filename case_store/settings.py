@@ -1,0 +1,86 @@
+"""Settings, from the environment (`CASEWRIGHT_...`). Importing this loads no database code."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an installation decides. Every field can be set as `CASEWRIGHT_` + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="CASEWRIGHT_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path("var"), description="Folder of the data: database, evidence, logs.")
+    database_url: str = Field(
+        "",
+        repr=False,
+        description="sqlite+aiosqlite:///FILE or postgresql://USER@HOST/DATABASE; default: casewright.db in `home`.",
+    )
+    database_password: SecretStr | None = Field(
+        None, description="Password of the database user, if it is not in the URL."
+    )
+    sops: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders with SOPs of your own, separated like PATH; the built-in ones are always there."
+    )
+    actions: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Modules with actions of your own, separated by commas."
+    )
+    public_url: str = Field("http://127.0.0.1:4280", description="Where people reach the console; used in messages.")
+    prefect_api_url: str = Field("http://127.0.0.1:4200/api", description="Where the Prefect server answers.")
+    prefect_ui_url: str = Field("http://127.0.0.1:4200", description="Where people see the Prefect UI.")
+
+    smtp_host: str | None = Field(None, description="Mail server; without it no mail is sent.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the mail is protected.")
+    smtp_user: str | None = Field(None, description="User at the mail server.")
+    smtp_password: SecretStr | None = Field(None, description="Password at the mail server.")
+    smtp_from: str = Field("Casewright <casewright@localhost>", description="Sender of the mail.")
+
+    twilio_account_sid: str | None = Field(None, description="Twilio account; without it no SMS is sent.")
+    twilio_auth_token: SecretStr | None = Field(None, description="Token of the Twilio account.")
+    twilio_from: str | None = Field(None, description="Sender's number, or MG... for a messaging service.")
+
+    @property
+    def blobs(self) -> Path:
+        """Folder of the evidence."""
+        return self.home / "evidence"
+
+    @field_validator("sops", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
+
+    @field_validator("actions", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        return tuple(filter(None, (name.strip() for name in value.split(",")))) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _complete_the_url(self) -> Self:
+        url = self.database_url or f"sqlite+aiosqlite:///{self.home.absolute() / 'casewright.db'}"
+        object.__setattr__(self, "database_url", _with_password(_with_driver(url), self.database_password))
+        return self
+
+
+_DRIVERS = {"postgresql://": "postgresql+asyncpg://", "postgres://": "postgresql+asyncpg://"}
+
+
+def _with_driver(url: str) -> str:
+    for plain, full in _DRIVERS.items():
+        if url.startswith(plain):
+            return full + url.removeprefix(plain)
+    return url
+
+
+def _with_password(url: str, password: SecretStr | None) -> str:
+    """Put the password between user and host; the URL itself may then stand in a file that others read."""
+    from urllib.parse import quote  # noqa: PLC0415
+
+    scheme, _, rest = url.partition("://")
+    user, at, host = rest.partition("@")
+    if password is None or not at or ":" in user:
+        return url
+    return f"{scheme}://{user}:{quote(password.get_secret_value(), safe='')}@{host}"

@@ -1,0 +1,157 @@
+"""The case store: transactions, and the only commit in the code base."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from case_store import schema
+from case_store.actor import Actor
+from case_store.audit.guard import LEDGER, GuardedSession, write_declared
+from case_store.audit.ledger import Ledger
+from case_store.engines import create_engines, parse_url, sqlite_file
+from case_store.errors import CommitUnknown, NestedTransaction, SchemaNotCurrent
+from case_store.ids import new_id
+from case_store.models import Base, Case
+from case_store.settings import Settings
+from case_store.translate import connection_lost, speaking_plainly, while_connecting
+from case_store.writer import WriterLock
+
+
+class Tx:
+    """One transaction: what a verb or a view works in."""
+
+    def __init__(self, session: AsyncSession, ledger: Ledger) -> None:
+        self.session = session
+        self._ledger = ledger
+
+    @property
+    def request_id(self) -> str:
+        """The request that all events of this transaction name."""
+        return self._ledger.request_id
+
+    def record(  # noqa: PLR0913 -- an event has that many parts
+        self,
+        event_type: str,
+        entity: Base | None,
+        /,
+        *,
+        by: Actor,
+        at: datetime,
+        case: Case | str | None = None,
+        facts: Mapping[str, object] | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """Declare the audit event for the entity's change; the next flush writes it, before the change.
+
+        Before and after come from the entity. An entity that does not change, or None, gives an event of facts only.
+        The event goes to the stream of `case` (the row or its id) if given, else of the entity's case or person.
+        """
+        self._ledger.declare(event_type, entity, by=by, at=at, case=case, facts=facts, event_id=event_id)
+
+    async def flush(self) -> None:
+        """Write what was changed and declared so far: the end of one verb."""
+        await self.session.flush()
+        if self._ledger.declared:
+            await self.session.run_sync(write_declared)
+
+
+class CaseStore:
+    """The book of record on one database. `blobs` is the folder of the evidence."""
+
+    def __init__(self, url: str, blobs: Path) -> None:
+        self.url = parse_url(url)
+        self.blobs = blobs
+        self._engines = create_engines(self.url)
+        file = sqlite_file(self.url)
+        self._writer = WriterLock(file.with_name(f"{file.name}.writer")) if file else None
+        self._writing: set[asyncio.Task[object] | None] = set()
+        options = {"sync_session_class": GuardedSession, "autoflush": False, "expire_on_commit": False}
+        self._write_session = async_sessionmaker(self._engines.writing, **options)
+        self._read_session = async_sessionmaker(self._engines.reading, **options)
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Self:
+        """Return a store whose tables and triggers are those of this version.
+
+        Raises:
+            SchemaNotCurrent: The tables are older, newer or missing.
+            GuardsMissing: The triggers that protect the audit trail are not all there.
+            StoreUnavailable: The database cannot be reached.
+        """
+        store = cls(settings.database_url, settings.blobs)
+        try:
+            file = sqlite_file(store.url)
+            if file is not None and not file.exists():
+                raise SchemaNotCurrent(f"there is no database at {file}")
+            async with store.reading() as tx:
+                await (await tx.session.connection()).run_sync(schema.require_current)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engines.dispose()
+
+    @asynccontextmanager
+    async def transaction(self, request_id: str | None = None) -> AsyncIterator[Tx]:
+        """Write one whole change, or nothing: commits at the end, rolls back on any error.
+
+        Raises:
+            StoreUnavailable: Temporary; nothing was written (CommitUnknown: perhaps it was).
+            ConcurrentChange: Somebody else changed the same row first.
+            StoreError: The database refused; see its subclasses.
+        """
+        task = asyncio.current_task()
+        if task in self._writing:
+            raise NestedTransaction
+        self._writing.add(task)
+        try:
+            async with self._writer_lock(), self._session(self._write_session) as session:
+                tx = self._tx(session, request_id, read_only=False)
+                yield tx
+                await tx.flush()
+                await _commit(session)
+        finally:
+            self._writing.discard(task)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Tx]:
+        """Read one consistent state; nothing can be changed in it."""
+        async with self._session(self._read_session) as session:
+            yield self._tx(session, None, read_only=True)
+
+    def _writer_lock(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._writer is None else self._writer.held()
+
+    @asynccontextmanager
+    async def _session(self, make: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
+        with speaking_plainly():
+            async with make() as session:
+                with while_connecting():
+                    await session.connection()  # begins at once: on SQLite the snapshot, or the lock for writing
+                yield session
+
+    @staticmethod
+    def _tx(session: AsyncSession, request_id: str | None, *, read_only: bool) -> Tx:
+        ledger = Ledger(request_id or new_id(), read_only=read_only)
+        session.sync_session.info[LEDGER] = ledger
+        return Tx(session, ledger)
+
+
+async def _commit(session: AsyncSession) -> None:
+    try:
+        await session.commit()
+    except DBAPIError as error:
+        if connection_lost(error):
+            raise CommitUnknown from error
+        raise

@@ -1,0 +1,102 @@
+"""One writer at a time on an SQLite file, across processes.
+
+SQLite's own waiting (the busy handler) sleeps and tries again, so under several writers somebody waits for seconds.
+The kernel wakes those who wait for an flock in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from case_store.errors import StoreBusy, StoreUnwritable
+
+LONGEST_WAIT = 30.0  # seconds
+
+
+class WriterLock:
+    """The right to write, held by one transaction of one process."""
+
+    def __init__(self, path: Path, *, longest_wait: float = LONGEST_WAIT) -> None:
+        self._path = path
+        self._longest_wait = longest_wait
+        self._turn = asyncio.Lock()  # within this process; only the first in line asks the kernel
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hold the right to write; the kernel takes it back when the process dies.
+
+        Raises:
+            StoreBusy: Somebody else held it for longer than the longest wait.
+            StoreUnwritable: The lock file cannot be written.
+        """
+        async with self._in_turn():
+            descriptor = await self._locked()
+            try:
+                yield
+            finally:
+                os.close(descriptor)
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._longest_wait):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise self._busy() from None
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def _locked(self) -> int:
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnwritable(f"{self._path}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await self._wait(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreUnwritable(f"{self._path}: {error.strerror}") from error
+        return descriptor
+
+    async def _wait(self, descriptor: int) -> None:
+        """Wait in a thread, since the kernel does not tell an event loop. Closes the descriptor when it gives up."""
+        loop = asyncio.get_running_loop()
+        granted: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            if granted.done():  # the one who waited is gone
+                os.close(descriptor)
+            else:
+                granted.set_result(None)
+
+        def block() -> None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                loop.call_soon_threadsafe(settle)
+            except RuntimeError:  # the loop is closed
+                os.close(descriptor)
+
+        # A daemon: a process that wants to end does not wait for another one's lock.
+        threading.Thread(target=block, name="casewright-writer-lock", daemon=True).start()
+        try:
+            async with asyncio.timeout(self._longest_wait):
+                await granted
+        except BaseException as error:
+            if granted.done() and not granted.cancelled():
+                os.close(descriptor)
+            if isinstance(error, TimeoutError):
+                raise self._busy() from None
+            raise
+
+    def _busy(self) -> StoreBusy:
+        return StoreBusy(f"another writer has held {self._path} for over {self._longest_wait:g} s")
