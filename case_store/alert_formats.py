@@ -21,7 +21,9 @@ Shape = Literal["auto", "generic", "wazuh"]
 
 SEVERITIES: Final = ("informational", "low", "medium", "high", "critical")
 MAX_TITLE: Final = 300
-MAX_NAME: Final = 200
+MAX_SOURCE: Final = 100
+MAX_REF: Final = 300
+MAX_SEVERITY: Final = 100
 GENERIC_EXAMPLE: Final = (
     '{"source": "mail-gateway", "source_ref": "4711", "title": "…", "severity": "high", '
     '"occurred_at": "2026-01-31T09:30:00Z", "link": "https://…", "fields": {…}}'
@@ -106,11 +108,11 @@ def _generic(document: dict[str, Json], place: _Place) -> ParsedAlert:
     if severity not in SEVERITIES:
         raise place.refuse("severity", f"is {severity!r}; use one of {', '.join(SEVERITIES)}")
     return ParsedAlert(
-        source=place.identity(document, "source"),
-        source_ref=place.identity(document, "source_ref"),
+        source=place.identity(document, "source", MAX_SOURCE),
+        source_ref=place.identity(document, "source_ref", MAX_REF),
         title=_title(place.text(document, "title")),
         severity=severity,
-        severity_original=place.text(document, "severity_original", default=severity),
+        severity_original=place.text(document, "severity_original", default=severity)[:MAX_SEVERITY],
         occurred_at=place.moment(document, "occurred_at"),
         link=place.link(document, "link"),
         fields=place.object(document, "fields"),
@@ -145,9 +147,11 @@ def _wazuh(document: dict[str, Json], place: _Place) -> ParsedAlert:
 
 def _wazuh_ref(document: dict[str, Json], place: _Place) -> str:
     """Name the manager too: an id is unique on one manager only, and a clash would swallow an alert."""
-    ref = place.identity(document, "id")
-    manager = place.object(document, "manager").get("name")
-    return f"{_clean_line(manager)}/{ref}" if isinstance(manager, str) and manager.strip() else ref
+    ref = place.identity(document, "id", MAX_REF // 3)
+    manager = place.object(document, "manager")
+    if "name" not in manager:
+        return ref
+    return f"{place.inside('manager').identity(manager, 'name', MAX_REF // 2)}/{ref}"
 
 
 # ---- reading single values -----------------------------------------------------------------------------------------
@@ -176,11 +180,11 @@ class _Place:
             raise self.refuse(key, "is empty")
         return value
 
-    def identity(self, document: dict[str, Json], key: str) -> str:
+    def identity(self, document: dict[str, Json], key: str, limit: int) -> str:
         """Read a name by which things are told apart: whatever would have to be cut or altered is refused."""
         value = self.text(document, key)
-        if len(value) > MAX_NAME or value != _clean_line(value):
-            raise self.refuse(key, f"must be one line of at most {MAX_NAME} characters, without blanks at the ends")
+        if len(value) > limit or value != _clean_line(value):
+            raise self.refuse(key, f"must be one line of at most {limit} characters, without blanks at the ends")
         return value
 
     def object(self, document: dict[str, Json], key: str) -> dict[str, Json]:

@@ -52,6 +52,8 @@ class Case(Audited, Base):
     opened_by: Mapped[str] = mapped_column(String(100))  # str(Actor): four-eyes rules ask for it
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resolution: Mapped[str | None] = mapped_column(Text)
+    # Re-opened with nothing left to run, a case stays open until a person closes it again.
+    reopened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Alert(Audited, Base):

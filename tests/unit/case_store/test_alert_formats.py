@@ -145,7 +145,7 @@ def test_one_bad_alert_refuses_the_document_and_says_which() -> None:
         ({"source": ""}, "source: is empty"),
         ({"source": 7}, "source: is a number"),
         ({"source_ref": None}, "source_ref: is missing"),
-        ({"source_ref": "x" * 201}, "source_ref: must be one line"),
+        ({"source_ref": "x" * 301}, "source_ref: must be one line"),
         ({"source_ref": "4711\n"}, "source_ref: must be one line"),
         ({"source_ref": "47\u202e11"}, "source_ref: must be one line"),
         ({"title": ["a"]}, "title: is a list"),
