@@ -6,11 +6,10 @@ import re
 
 from sop.wording import shown
 
-_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"})
 _OUTSIDE_TEXT = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 
 _SLIPS: tuple[tuple[str, str, str], ...] = (
-    (r"[“”„‘’]", "has curly quotes", 'Use straight quotes: " or \'.'),
+    (r"[\u2018-\u201f]", "has curly quotes", "Use straight quotes: \" or '."),
     (r"(?<![=!<>])=(?!=)", "has a single =", "Write == to compare."),
     (r"===", "has ===", "Write == to compare."),
     (r"<>", "has <>", "Write != for “is not”."),

@@ -25,7 +25,7 @@ from sop.wording import shown
 if TYPE_CHECKING:
     from cel import Program
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Scope: TypeAlias = Mapping[str, object]
 
 ROOTS = ("case", "alert", "tasks", "observables")
@@ -93,7 +93,9 @@ class Condition:
             return answer
         if answer is None:
             raise self._failed("its value is empty, neither true nor false", "Compare it: … == true.")
-        raise self._failed(f"its value is {shown(answer)!r}, neither true nor false", "Compare it with something: … == 'x'.")
+        raise self._failed(
+            f"its value is {shown(answer)!r}, neither true nor false", "Compare it with something: … == 'x'."
+        )
 
     def _execute(self, scope: Scope) -> object:
         from cel import Context  # noqa: PLC0415 - loads a library that few commands need
@@ -103,7 +105,7 @@ class Condition:
         try:
             context = Context(variables=variables, functions=dict(FUNCTIONS))
             answer: object = _compile(self.cel.with_empty_as_missing()).execute(context)
-        except Exception as error:  # noqa: BLE001 - the library raises built-in exceptions of many kinds
+        except Exception as error:  # the library raises built-in exceptions of many kinds
             reason, step = failure(error, tuple(sorted(self.names)))
             raise self._failed(reason, step) from error
         return answer

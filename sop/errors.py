@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sop.loader import LoadedSop
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,12 +43,16 @@ class SopError(Exception):
 
 
 class SopRefused(SopError):
-    """The SOP file is not one that a case may run."""
+    """The SOP file is not one that a case may run.
+
+    `readable` is what the rest of the file says (a `sop.loader.LoadedSop`), for more checks at once.
+    """
 
     next_step = "Correct the lines named above, then run `casewright sop check` again."
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], readable: LoadedSop | None = None) -> None:
         self.problems: list[Problem] = sorted(problems)
+        self.readable = readable
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

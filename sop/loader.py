@@ -12,8 +12,9 @@ from sop.errors import Problem, SopRefused
 from sop.model import Sop
 from sop.paths import Path, line_at
 from sop.rules import broken_rules
-from sop.shape import shape
-from sop.yaml_reader import MAX_BYTES, Document, read, too_large
+from sop.salvage import Salvage, salvage
+from sop.shape import empty_fields, shape
+from sop.yaml_reader import MAX_BYTES, read, too_large
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class LoadedSop:
     source: str
     text: str = field(repr=False)
     lines: Mapping[Path, int] = field(repr=False, compare=False, default_factory=lambda: MappingProxyType({}))
+    salvage: Salvage | None = field(repr=False, compare=False, default=None)
 
     def line(self, *path: str | int) -> int:
         """Return the line of an element: `line("stages", 0, "tasks", 2, "when")`."""
@@ -108,15 +110,24 @@ def _loaded(content: bytes, source: str) -> LoadedSop:
     text = _decoded(content, source)
     document = read(text, source)
     sop, misshapen = shape(document)
-    problems = [*document.problems, *(problem for path, problem in misshapen if not _spoiled(path, document))]
-    if sop is not None:
-        problems += [
-            Problem(source, document.line(broken.path), broken.message, broken.next_step)
-            for broken in broken_rules(sop)
-        ]
-    if problems or sop is None:
+    known = {path for path, _ in misshapen}
+    misshapen += [(path, problem) for path, problem in empty_fields(document) if path not in known]
+    if sop is not None and not document.problems and not misshapen:
+        left: Salvage | None = Salvage(sop, frozenset(), frozenset(), complete=True)
+    else:
+        left = salvage(document.data, [*document.spoiled, *(path for path, _ in misshapen)])
+    problems = [*document.problems, *(problem for path, problem in misshapen if not document.is_spoiled(path))]
+    if left is None:
         raise SopRefused(problems)
-    return LoadedSop(sop, sha256(content).hexdigest(), source, text, MappingProxyType(document.lines))
+    loaded = LoadedSop(left.sop, sha256(content).hexdigest(), source, text, MappingProxyType(document.lines), left)
+    problems += [
+        loaded.problem(broken.path, broken.message, broken.next_step)
+        for broken in broken_rules(left.sop, complete=left.complete)
+        if not left.is_broken(broken.path)
+    ]
+    if problems:
+        raise SopRefused(problems, loaded)
+    return loaded
 
 
 def _decoded(content: bytes, source: str) -> str:
@@ -126,7 +137,3 @@ def _decoded(content: bytes, source: str) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         step = "Save the file as UTF-8."
         raise SopRefused([Problem(source, line, "The file is not UTF-8 text.", step)]) from None
-
-
-def _spoiled(path: Path, document: Document) -> bool:
-    return any(path[:length] in document.spoiled for length in range(1, len(path) + 1)) or path in document.spoiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sop.errors import Problem
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from sop.paths import Path
-    from sop.yaml_reader import Document
+    from sop.yaml_reader import Data, Document
 
 _ELEMENTS: dict[str, type[Element]] = {"stages": Stage, "tasks": Task, "form": FormField, "approval": Approval}
 _ARTICLES: dict[type[Element], str] = {
@@ -65,6 +66,31 @@ def shape(document: Document) -> tuple[Sop | None, list[tuple[Path, Problem]]]:
     return None, [(_path(detail), _problem(detail, document)) for detail in found]
 
 
+def empty_fields(document: Document) -> list[tuple[Path, Problem]]:
+    """Return a problem for each field that has no value, as in `when:` with nothing behind it.
+
+    Where a value is needed, `shape` complains; a field that may be left out may not be empty
+    either, for nobody can see whether something was forgotten there. Parameters may be null.
+    """
+    message, next_step = "The field {!r} has no value.", "Give it one, or remove the line."
+    return [
+        (path, Problem(document.source, document.line(path), message.format(shown(_field(path))), next_step))
+        for path in _empty((), document.data)
+    ]
+
+
+def _empty(path: Path, data: Data) -> Iterator[Path]:
+    if isinstance(data, dict):
+        for name, one in data.items():
+            if one is None:
+                yield (*path, name)
+            elif name != "with":
+                yield from _empty((*path, name), one)
+    elif isinstance(data, list):
+        for index, one in enumerate(data):
+            yield from _empty((*path, index), one)
+
+
 def _consequence(detail: ErrorDetails) -> bool:
     """Say whether pydantic counts a list as too short only because its entries were refused."""
     return detail["type"] == "too_short" and bool(detail["input"])
@@ -105,10 +131,10 @@ def _choice(detail: ErrorDetails, field: str) -> tuple[str, str]:
 
 def _extra(path: Path) -> tuple[str, str]:
     element, name = _element(path[:-1]), str(path[-1])
-    known = {field.alias or name for name, field in element.model_fields.items()}
+    known = _names(element)
     message = f"There is no field {shown(name)!r} in {_ARTICLES[element]}."
     elsewhere = [other for other in _ARTICLES if other is not element and name in _names(other)]
-    if closest(name, known) is None and elsewhere:
+    if elsewhere:
         return message, f"It belongs to {listed(_ARTICLES[other] for other in elsewhere)}; look at the indentation."
     return message, did_you_mean(name, known, "fields")
 

@@ -23,7 +23,8 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (r"while parsing a flow", "A bracket is opened and not closed.", "Close it, or write one item a line."),
     (r"expected <block end>, but found '<scalar>'", "Text goes on where a field should begin.", _QUOTE + " " + _INDENT),
     (r"expected <block end>|did not find expected", "The line is not where its list or field expects it.", _INDENT),
-    (r"could not find expected ':'", "The line has no `: `.", "Write `field: value`, or indent it under the text above."),
+    (r"could not find expected ':'", "The line has no `: `.",
+     "Write `field: value`, or indent it under the text above."),
     (r"while scanning (?:a|an) (?:alias|anchor)", "Text cannot begin with & or *.", _QUOTE),
     (r"while (?:parsing|scanning) (?:a|an) (?:tag|node)", "Text cannot begin with !.", _QUOTE),
     (r"while scanning a directive", "Lines that begin with % are not read here.", "Remove the line."),
@@ -65,5 +66,3 @@ def _line(error: Exception, text: str) -> int:
     if mark is not None:
         return int(mark.line) + 1
     return text.count("\n", 0, int(getattr(error, "position", 0) or 0)) + 1
-
-

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sop.errors import Problem, SopRefused
 from sop.paths import Path, line_at
+from sop.wording import shown
 from sop.yaml_complaints import explain
 from sop.yaml_scalars import BadScalar, Plain, resolve
 
@@ -43,6 +44,10 @@ class Document:
         """Return the line of the element at this path."""
         return line_at(self.lines, path)
 
+    def is_spoiled(self, path: Path) -> bool:
+        """Say whether the element, or one around it, has been complained about."""
+        return any(path[:length] in self.spoiled for length in range(len(path) + 1))
+
 
 def read(text: str, source: str) -> Document:
     """Read a YAML document.
@@ -51,7 +56,8 @@ def read(text: str, source: str) -> Document:
         SopRefused: the text is not one YAML document that can be read at all. What is wrong
             with single elements is in `Document.problems` instead.
     """
-    from ruamel.yaml import YAML, YAMLError  # noqa: PLC0415 - costs a tenth of the start-up time
+    from ruamel.yaml import YAML  # noqa: PLC0415 - costs a tenth of the start-up time
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     _refuse_size(text, source)
     document = Document(source)
@@ -115,23 +121,23 @@ class _Builder:
         line, anchor = _line(event), getattr(event, "anchor", None)
         if _name(event) == "Alias":
             step = "Write the value out here; if the text begins with *, put it in quotes."
-            self.problem(line, f"The alias *{anchor} is not allowed in an SOP.", step, path)
+            self.problem(line, f"The alias *{shown(anchor)} is not allowed in an SOP.", step, path)
         elif anchor is not None:
             step = "Remove it and write values out where they are used; if the text begins with &, put it in quotes."
-            self.problem(line, f"The anchor &{anchor} is not allowed in an SOP.", step, path)
-        if getattr(event, "tag", None) is not None:
-            tag = str(event.tag).removeprefix("tag:yaml.org,2002:")
+            self.problem(line, f"The anchor &{shown(anchor)} is not allowed in an SOP.", step, path)
+        if (given := getattr(event, "tag", None)) is not None:
+            tag = shown(given).removeprefix("tag:yaml.org,2002:")
             step = "Remove it; if the text begins with !, put it in quotes."
             self.problem(line, f"The tag !{tag.lstrip('!')} is not allowed in an SOP.", step, path)
 
     def scalar(self, event: Event, path: Path) -> Plain:
-        text: str = event.value
-        if not event.implicit[0]:
+        text, plain = _text(event)
+        if not plain:
             return text
         try:
             return resolve(text)
         except BadScalar as error:
-            self.problem(_line(event), f"{error}.", f'If it is text, put it in quotes: "{text[:40]}".', path)
+            self.problem(_line(event), f"{error}.", f'If it is text, put it in quotes: "{shown(text)}".', path)
             return text
 
     def sequence(self, event: Event, path: Path) -> list[Data]:
@@ -160,11 +166,11 @@ class _Builder:
             self.value(event, (*path, "?"))
             return None
         self.refuse_sharing(event, path)
-        return event.value if isinstance(self.scalar(event, path), str) else None
+        return _text(event)[0] if isinstance(self.scalar(event, path), str) else None
 
     def refuse_key(self, event: Event, name: str | None, path: Path) -> None:
         if name is None:
-            said = getattr(event, "value", "") or "This"
+            said = shown(_text(event)[0]) or "This"
             step = f'Put it in quotes: "{said}".' if said != "This" else "Write `field: value`."
             self.problem(_line(event), f"{said} is not a field's name: names are text.", step, path)
         elif name == "<<":
@@ -172,7 +178,7 @@ class _Builder:
         else:
             first = self.document.lines[(*path, name)]
             step = f"Remove one of the two; the first is on line {first}."
-            self.problem(_line(event), f"The field {name!r} is there twice.", step)
+            self.problem(_line(event), f"The field {shown(name)!r} is there twice.", step)
 
     def skip_value(self, path: Path) -> None:
         """Read the value of a refused key, for its own problems only."""
@@ -191,3 +197,8 @@ def _name(event: Event) -> str:
 
 def _line(event: Event) -> int:
     return int(event.start_mark.line) + 1
+
+
+def _text(event: Event) -> tuple[str, bool]:
+    """Return a scalar's text, and whether it is plain: not quoted and not a block."""
+    return str(getattr(event, "value", "")), bool(getattr(event, "implicit", (False,))[0])
