@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from case_store import schema
 from case_store.actor import Actor
@@ -37,7 +37,7 @@ class Tx:
         """The request that all events of this transaction name."""
         return self._ledger.request_id
 
-    def record(  # noqa: PLR0913 -- an event has that many parts
+    def record(
         self,
         event_type: str,
         entity: Base | None,
@@ -73,9 +73,8 @@ class CaseStore:
         file = sqlite_file(self.url)
         self._writer = WriterLock(file.with_name(f"{file.name}.writer")) if file else None
         self._writing: set[asyncio.Task[object] | None] = set()
-        options = {"sync_session_class": GuardedSession, "autoflush": False, "expire_on_commit": False}
-        self._write_session = async_sessionmaker(self._engines.writing, **options)
-        self._read_session = async_sessionmaker(self._engines.reading, **options)
+        self._write_session = _sessions(self._engines.writing)
+        self._read_session = _sessions(self._engines.reading)
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -88,15 +87,18 @@ class CaseStore:
         """
         store = cls(settings.database_url, settings.blobs)
         try:
-            file = sqlite_file(store.url)
-            if file is not None and not file.exists():
-                raise SchemaNotCurrent(f"there is no database at {file}")
-            async with store.reading() as tx:
-                await (await tx.session.connection()).run_sync(schema.require_current)
+            await store._require_current_schema()
         except BaseException:
             await store.close()
             raise
         return store
+
+    async def _require_current_schema(self) -> None:
+        file = sqlite_file(self.url)
+        if file is not None and not file.exists():
+            raise SchemaNotCurrent(f"there is no database at {file}")
+        async with self.reading() as tx:
+            await (await tx.session.connection()).run_sync(schema.require_current)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -146,6 +148,11 @@ class CaseStore:
         ledger = Ledger(request_id or new_id(), read_only=read_only)
         session.sync_session.info[LEDGER] = ledger
         return Tx(session, ledger)
+
+
+def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    # No autoflush: a query in the middle of a verb must not write half of it, before its event is declared.
+    return async_sessionmaker(engine, autoflush=False, expire_on_commit=False, sync_session_class=GuardedSession)
 
 
 async def _commit(session: AsyncSession) -> None:

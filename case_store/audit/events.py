@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -123,22 +123,32 @@ def canonical(value: object, where: str) -> Json:
         NotCanonical: The value is of another type, or is no number (NaN, infinity).
     """
     match value:
-        case None | bool():
-            return value
-        case str():
-            return clean_text(value)
-        case int():
-            return value if abs(value) <= GREATEST_INTEGER else str(value)
-        case float() if math.isfinite(value):
-            return repr(value)
-        case datetime() if value.tzinfo is not None:
-            return rfc3339(value)
+        case None | bool() | int() | float() | str() | datetime():
+            return _scalar(value, where)
         case Mapping():
             return {_key(key, where): canonical(item, f"{where}.{key}") for key, item in value.items()}
-        case Sequence() if not isinstance(value, bytes | bytearray | memoryview):
+        case list() | tuple():
             return [canonical(item, where) for item in value]
         case _:
-            raise NotCanonical(f"{where} is {value!r:.80}, a {type(value).__name__}: it has no canonical form")
+            raise _no_form(value, where)
+
+
+def _scalar(value: float | str | datetime | None, where: str) -> Json:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, int):
+        return value if abs(value) <= GREATEST_INTEGER else str(value)
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return rfc3339(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    raise _no_form(value, where)
+
+
+def _no_form(value: object, where: str) -> NotCanonical:
+    return NotCanonical(f"{where} is {value!r:.80}, a {type(value).__name__}: it has no canonical form")
 
 
 def _key(key: object, where: str) -> str:

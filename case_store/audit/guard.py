@@ -26,16 +26,18 @@ from case_store.errors import (
     ReadOnly,
     UnauditedChange,
 )
-from case_store.models import AuditEvent, Audited, Base, WrittenOnce
+from case_store.models import Audited, AuditEvent, Base, WrittenOnce
 
 LEDGER = "ledger"
 _NOT_TOLD = ("id", "version")  # the event names them elsewhere
+
+_AUDIT_EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 
 Changes = Mapping[str, tuple[object, object]]
 
 
 def _tables(*kinds: type) -> frozenset[str]:
-    return frozenset(mapper.local_table.name for mapper in Base.registry.mappers if issubclass(mapper.class_, kinds))
+    return frozenset(str(mapper.local_table) for mapper in Base.registry.mappers if issubclass(mapper.class_, kinds))
 
 
 AUDITED_TABLES = _tables(Audited)
@@ -111,13 +113,16 @@ def _refuse_rewriting(session: Session, changing: Iterable[object]) -> None:
 
 def _event(declared: Declared, request_id: str, *, changed: bool) -> Event:
     entity = declared.entity
-    if not changed or not isinstance(entity, Audited):
+    if entity is None or not changed:
         return declared.event(request_id, None, {})
-    version = 1 if inspect(entity).key is None else entity.version + 1
-    return declared.event(request_id, version, _changes(entity))
+    return declared.event(request_id, _next_version(entity), _changes(entity))
 
 
-def _changes(entity: Audited) -> Changes:
+def _next_version(entity: Base) -> int:
+    return 1 if inspect(entity).key is None else getattr(entity, "version", 0) + 1
+
+
+def _changes(entity: Base) -> Changes:
     """Return before and after of each changed column; also makes the new texts storable."""
     state = inspect(entity)
     new = state.key is None
@@ -142,7 +147,7 @@ def _changes(entity: Audited) -> Changes:
 
 def _insert(session: Session, events: list[Event]) -> None:
     if events:
-        session.connection().execute(insert(AuditEvent.__table__), [entry.row() for entry in events])
+        session.connection().execute(insert(_AUDIT_EVENTS), [entry.row() for entry in events])
 
 
 @event.listens_for(GuardedSession, "do_orm_execute")
@@ -150,8 +155,8 @@ def _before_execute(state: ORMExecuteState) -> None:
     statement = getattr(state.statement, "element", state.statement)  # text().columns(), from_statement(text())
     match statement:
         case Insert() | Update() | Delete():
-            name = statement.table.name
-            appends = isinstance(statement, Insert) and name in WRITTEN_ONCE_TABLES and name != AuditEvent.__tablename__
+            name = str(statement.table)
+            appends = isinstance(statement, Insert) and name in WRITTEN_ONCE_TABLES and name != _AUDIT_EVENTS.name
             if name in _GUARDED and not appends:
                 raise BulkChangeRefused(f"{type(statement).__name__.upper()} on {name}")
             if ledger_of(state.session).read_only:

@@ -51,7 +51,7 @@ class Ledger:
     read_only: bool = False
     declared: list[Declared] = field(default_factory=list)
 
-    def declare(  # noqa: PLR0913 -- an event has that many parts
+    def declare(
         self,
         event_type: str,
         entity: Base | None,
