@@ -20,6 +20,7 @@ from sop.cel_functions import FUNCTIONS
 from sop.cel_text import CelText
 from sop.durations import format_duration
 from sop.errors import ConditionFailed, ConditionRefused
+from sop.vocabulary import ROOTS
 from sop.wording import shown
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Scope: TypeAlias = Mapping[str, object]
-
-ROOTS = ("case", "alert", "tasks", "observables")
 
 MAX_LENGTH = 1_000
 MAX_NESTING = 2

@@ -12,8 +12,8 @@ from sop.wording import listed
 CEL_WORDS = frozenset({"true", "false", "null", "in"})
 """Words that cannot follow a dot in CEL."""
 
-RESERVED_FIELDS = frozenset({"state", "decision", "note"})
-"""What every task has in conditions, so that no field of a form can have the name."""
+RESERVED_FIELDS = frozenset({"state", "decision", "note", "signed_by", "take_over"})
+"""What every task has or asks for by itself, so that no field of a form can have the name."""
 
 _CHOOSES = ("choice", "multichoice")
 
@@ -63,7 +63,7 @@ def _form_only(task: Task) -> Iterator[FaultyTask]:
 def _field(name: str, field: FormField) -> Iterator[FaultyTask]:
     path: Path = ("form", name)
     if name in RESERVED_FIELDS:
-        step = f"Choose another name; {listed(sorted(RESERVED_FIELDS))} are what every task has."
+        step = f"Choose another name; {listed(sorted(RESERVED_FIELDS))} belong to every task."
         yield FaultyTask(path, f"A form's field cannot be called {name!r}.", step)
     if name in CEL_WORDS:
         yield FaultyTask(path, f"Conditions cannot name a field {name!r}.", "Choose another name.")

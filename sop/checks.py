@@ -1,0 +1,84 @@
+"""What an SOP needs of its surroundings, and what makes sense only when all of it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+from sop.condition_checks import Names, complaints
+from sop.durations import format_duration
+from sop.errors import Problem
+from sop.expressions import expressions
+from sop.loader import LoadedSop
+from sop.model import Sop, Task
+from sop.owners import parse_owner
+from sop.paths import Path
+from sop.wording import did_you_mean
+
+_Finding = tuple[Path, str, str]
+
+
+def check(loaded: LoadedSop, roles: AbstractSet[str], actions: AbstractSet[str]) -> list[Problem]:
+    """Return everything that stands between an SOP and its first case, by line.
+
+    Args:
+        loaded: The SOP.
+        roles: The roles people have.
+        actions: The names of the actions there are.
+    """
+    sop, salvage = loaded.sop, loaded.salvage
+    findings = [*_roles(sop, roles), *_actions(sop, actions), *_slas(sop), *_conditions(loaded)]
+    return sorted(
+        loaded.problem(path, message, next_step)
+        for path, message, next_step in findings
+        if salvage is None or not salvage.is_broken(path)
+    )
+
+
+def _roles(sop: Sop, roles: AbstractSet[str]) -> Iterator[_Finding]:
+    for path, rule in _rules(sop):
+        owner = parse_owner(rule)
+        if owner.kind == "role" and owner.name not in roles:
+            step = f"{did_you_mean(str(owner.name), roles, 'roles')} A new role is added in roles.yaml."
+            yield path, f"There is no role {owner.name!r}.", step
+
+
+def _rules(sop: Sop) -> Iterator[tuple[Path, str]]:
+    yield ("owner",), sop.owner
+    for path, task in _tasks(sop):
+        yield (*path, "owner"), task.owner
+        if task.approval is not None:
+            yield (*path, "approval", "from"), task.approval.from_
+
+
+def _actions(sop: Sop, actions: AbstractSet[str]) -> Iterator[_Finding]:
+    for path, task in _tasks(sop):
+        if task.action is not None and task.action not in actions:
+            step = (
+                f"{did_you_mean(task.action, actions, 'actions')} Actions of your own are named in CASEWRIGHT_ACTIONS."
+            )
+            yield (*path, "action"), f"There is no action {task.action!r}.", step
+
+
+def _slas(sop: Sop) -> Iterator[_Finding]:
+    for number, stage in enumerate(sop.stages):
+        for position, task in enumerate(stage.tasks):
+            if stage.sla is not None and task.sla is not None and task.sla > stage.sla:
+                mine, whole = format_duration(task.sla), format_duration(stage.sla)
+                message = f"The task may take {mine}, but its whole stage only {whole}."
+                path: Path = ("stages", number, "tasks", position, "sla")
+                yield path, message, f"Write at most {whole}, or give the stage {stage.key!r} more time."
+
+
+def _conditions(loaded: LoadedSop) -> Iterator[_Finding]:
+    salvage = loaded.salvage
+    names = Names.of(loaded.sop, salvage.keys if salvage else frozenset(), complete=not salvage or salvage.complete)
+    for expression in expressions(loaded.sop):
+        for message, next_step in complaints(expression, names):
+            yield expression.path, message, next_step
+
+
+def _tasks(sop: Sop) -> Iterator[tuple[Path, Task]]:
+    for number, stage in enumerate(sop.stages):
+        for position, task in enumerate(stage.tasks):
+            yield ("stages", number, "tasks", position), task
