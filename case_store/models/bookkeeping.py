@@ -49,6 +49,8 @@ class Question(Base):
     flow_run_id: Mapped[str] = mapped_column(String(100), index=True)
     # Why it is asked again; None at the first time.
     reason: Mapped[str | None] = mapped_column(Text)
+    # Why the answer to this form was not taken; the next one tells it as its reason.
+    refusal: Mapped[str | None] = mapped_column(Text)
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
