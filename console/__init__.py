@@ -1,0 +1,1 @@
+"""What people touch besides the Prefect UI: the command line."""

@@ -1,0 +1,84 @@
+"""One call of the command line: who makes it, when, and the way to the case store."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from console.errors import NotAPerson
+from console.output import Printer
+
+if TYPE_CHECKING:
+    from case_store.models import Person
+    from case_store.settings import Settings
+    from case_store.store import CaseStore, Tx
+
+
+@dataclass
+class Call:
+    """What every command gets besides its own arguments.
+
+    The edge of the program: the only place of the command line that asks for the time and the person.
+    """
+
+    person_name: str
+    """Handle, e-mail address or id of whom the call is made by; looked up when it matters."""
+    debug: bool = False
+    printer: Printer = field(default_factory=Printer)
+    request_id: str = field(default_factory=lambda: f"cli-{uuid.uuid4()}")
+    """Ties all audit events of this call together."""
+
+    @property
+    def now(self) -> datetime:
+        """The time of asking, in UTC."""
+        return datetime.now(UTC)
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The settings, read from the environment once."""
+        from case_store.settings import Settings
+
+        return Settings()
+
+    @asynccontextmanager
+    async def store(self) -> "AsyncIterator[CaseStore]":
+        """Open the case store, and close it at the end."""
+        from console.opening import opened
+
+        async with opened(self.settings) as store:
+            yield store
+
+    @asynccontextmanager
+    async def reading(self) -> "AsyncIterator[Tx]":
+        """Open the case store for reading."""
+        async with self.store() as store, store.reading() as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def writing(self) -> "AsyncIterator[tuple[Tx, Person]]":
+        """Begin the one transaction of a command that changes something, with the person who acts."""
+        async with self.store() as store, store.transaction(request_id=self.request_id) as tx:
+            yield tx, await self.person(tx)
+
+    async def person(self, tx: "Tx") -> "Person":
+        """Return the person who makes this call.
+
+        Raises:
+            NotAPerson: The name given (or the login name) is not known in the case store.
+        """
+        from case_store import find
+        from case_store.errors import NotFound
+
+        try:
+            return await find.person(tx, self.person_name)
+        except NotFound as error:
+            raise NotAPerson(f"nobody called {self.person_name!r} is in the case store") from error
+
+
+Here = Annotated[Call, Parameter(parse=False)]
+"""How a command asks for its call: ``call: Here``; never read from the command line."""

@@ -1,0 +1,38 @@
+"""`casewright worker`, `relay`, `deploy`: hand over to the flows side, which imports Prefect."""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+from cyclopts import Parameter
+
+from console.call import Call, Here
+
+Rest = Annotated[str, Parameter(allow_leading_hyphen=True, help="Passed on as it is.")]
+
+
+def worker(*options: Rest, call: Here) -> NoReturn:
+    """Run the flows of cases, against a Prefect server that runs elsewhere.
+
+    CASEWRIGHT_PREFECT_API_URL says where Prefect is, CASEWRIGHT_DATABASE_URL where the case store is.
+    """
+    _become(call, "worker", *options)
+
+
+def relay(*options: Rest, call: Here) -> NoReturn:
+    """Carry signals to Prefect, Prefect's states to the record, and messages to people."""
+    _become(call, "relay", *options)
+
+
+def deploy(*options: Rest, call: Here) -> NoReturn:
+    """Register one Prefect deployment for each SOP of the library."""
+    _become(call, "deploy", *options)
+
+
+def _become(call: Call, part: str, *options: str) -> NoReturn:
+    """Replace this process: signals, exit code and memory are then the part's own, and Prefect is not imported here."""
+    sys.stdout.flush()
+    environment = dict(os.environ)
+    if call.settings.prefect_api_url:
+        environment["PREFECT_API_URL"] = str(call.settings.prefect_api_url)
+    os.execve(sys.executable, [sys.executable, "-m", "flows", part, *options], environment)  # noqa: S606

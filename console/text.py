@@ -1,0 +1,58 @@
+"""The one way by which words from outside reach a terminal.
+
+Titles, notes and alert fields are hostile: they may hold terminal escapes, rich markup or
+characters that turn the reading direction. Here they become harmless and stay readable.
+"""
+
+import unicodedata
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+_KEPT = frozenset("\n")
+# Cc: terminal escapes. Cf: direction overrides, zero-width and tag characters. Cs: lone
+# surrogates. Co/Cn are left alone: they show as a box and do nothing.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    r"""Return the text with every character that acts instead of showing written as an escape.
+
+    Args:
+        text: Words from a case, an alert or a file name.
+        lines: Keep line breaks (for bodies of notes and instructions); else they show as ``\n``.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(char, keep_lines=lines) for char in text)
+
+
+def _shown(char: str, *, keep_lines: bool) -> str:
+    if keep_lines and char in _KEPT:
+        return char
+    if unicodedata.category(char) not in _HIDDEN:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def plain(value: object, style: str = "") -> Text:
+    """Return a table cell that rich prints as it is: no markup, no control characters."""
+    return Text(words(value), style=style)
+
+
+def words(value: object) -> str:
+    """Say a value as a person reads it: times in UTC, lists with commas, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(words(part) for part in value)
+    return visible(str(value))
+
+
+def moment(at: datetime) -> str:
+    """Say a time to the second, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

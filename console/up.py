@@ -1,0 +1,182 @@
+"""Everything on one machine: the Prefect server, and one process with worker and relay."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+
+from console.home import HOST, free_port, held
+from console.supervisor import Plan, Supervisor, stop_signals
+
+DEFAULT_PORT = 4200
+"""Prefect's own."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One running Casewright on this machine."""
+
+    home: Path
+    port: int
+
+    @property
+    def ui(self) -> str:
+        """Where people click."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def api(self) -> str:
+        """Where programs ask Prefect."""
+        return f"{self.ui}/api"
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of the children: this site's Prefect, and no other that the user may have set up."""
+        own = {
+            "CASEWRIGHT_HOME": str(self.home),
+            "CASEWRIGHT_PREFECT_API_URL": self.api,
+            "CASEWRIGHT_PREFECT_UI_URL": self.ui,
+            "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        foreign = {"PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH", "PREFECT_API_AUTH_STRING"}
+        return {name: value for name, value in base.items() if name not in foreign} | own
+
+    def plans(self, base: Mapping[str, str]) -> tuple[Plan, Plan, Plan]:
+        """Return what runs, in order: the server, the deployments (once), the worker with the relay."""
+        environment = self.environment(base)
+        python, logs = sys.executable, self.home / "logs"
+        server = Plan(
+            "Prefect server",
+            (python, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(self.port)),
+            environment,
+            logs / "prefect-server.log",
+            probe=self._healthy,
+        )
+        deploy = Plan("deployments", (python, "-m", "flows", "deploy"), environment, logs / "deploy.log")
+        serve = Plan(
+            "worker and relay",
+            (python, "-m", "flows", "serve"),
+            environment,
+            logs / "serve.log",
+            says="ready",
+            stop_limit=20.0,
+        )
+        return server, deploy, serve
+
+    async def _healthy(self) -> bool:
+        import httpx
+
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+            with suppress(httpx.HTTPError):
+                return (await client.get(f"{self.api}/health")).is_success
+        return False
+
+
+class Teller:
+    """Tells a person at the terminal what goes on: a spinner with seconds while something starts, then one line."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+        self._ticking: asyncio.Task[None] | None = None
+
+    def starting(self, name: str) -> None:
+        """Show the spinner."""
+        self.quiet()
+        self._status = self._console.status(f"{name} …")
+        self._status.start()
+        self._ticking = asyncio.create_task(self._tick(self._status, name))
+
+    def ready(self, name: str, seconds: float) -> None:
+        """Say that it is ready."""
+        self.quiet()
+        self._console.print(f"  {name} ready ({seconds:.1f} s)")
+
+    def died(self, name: str, code: int, again_in: float) -> None:
+        """Say that it ended by itself."""
+        self._console.print(f"  {name} ended with code {code}; starting it again in {again_in:.0f} s")
+
+    def stopping(self, name: str) -> None:
+        """Say that it is being ended."""
+        self.quiet()
+        self._console.print(f"  stopping {name}")
+
+    def quiet(self) -> None:
+        """Take the spinner away."""
+        if self._ticking:
+            self._ticking.cancel()
+        if self._status:
+            self._status.stop()
+        self._status = self._ticking = None
+
+    async def _tick(self, status: Status, name: str) -> None:
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(0.5)
+            status.update(f"{name} … {time.monotonic() - began:.0f} s")
+
+
+@asynccontextmanager
+async def running(home: Path, port: int, console: Console) -> AsyncIterator[Site]:
+    """Have everything up while the context lasts; the database is brought up to date first.
+
+    Raises:
+        HomeBusy: Another `up` runs on this home.
+        PortTaken: Something else listens on the port.
+        ChildFailed: A part did not start.
+    """
+    home = home.resolve()
+    with held(home):
+        site = Site(home, free_port(port))
+        await _upgrade(site)
+        teller = Teller(console)
+        async with Supervisor(teller) as supervisor:
+            try:
+                server, deploy, serve = site.plans(os.environ)
+                await supervisor.start(server)
+                await supervisor.run_once(deploy)
+                await supervisor.start(serve)
+                yield site
+            finally:
+                teller.quiet()
+
+
+async def _upgrade(site: Site) -> None:
+    from case_store import migrations
+    from case_store.settings import Settings
+
+    await asyncio.to_thread(migrations.upgrade, Settings(home=site.home).database_url)
+
+
+async def up(home: Path, port: int, console: Console) -> int:
+    """Run until Ctrl-C, SIGTERM or a closed terminal; then end everything."""
+    began = time.monotonic()
+    async with stop_signals() as stop:
+        work = asyncio.create_task(_hold(home, port, console, began))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+    console.print("stopped")
+    return 0
+
+
+async def _hold(home: Path, port: int, console: Console, began: float) -> None:
+    async with running(home, port, console) as site:
+        console.print(f"Casewright is up ({time.monotonic() - began:.1f} s)")
+        console.print(f"  click here     {site.ui}")
+        console.print(f"  data and logs  {site.home}")
+        console.print("  next           casewright alert send FILE      (Ctrl-C here stops everything)")
+        await asyncio.Event().wait()
