@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from case_store.errors import BadDatabaseUrl, StoreUnwritable
 
@@ -89,6 +89,16 @@ def create_engines(url: URL) -> Engines:
     return _sqlite(url) if sqlite_file(url) else _postgresql(url)
 
 
+def migrating_engine(url: URL) -> AsyncEngine:
+    """Return an engine for migrations: DDL in transactions, and no foreign keys while SQLite's tables are rebuilt."""
+    if not sqlite_file(url):
+        return _postgresql(url).writing
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine.sync_engine, "connect", partial(_on_connect, extra=("PRAGMA foreign_keys=OFF",)))
+    event.listen(engine.sync_engine, "begin", partial(_begin, statement="BEGIN IMMEDIATE"))
+    return engine
+
+
 def _postgresql(url: URL) -> Engines:
     engine = create_async_engine(
         url,
@@ -112,17 +122,17 @@ def _sqlite(url: URL) -> Engines:
     writing = create_async_engine(url, pool_size=1, max_overflow=0, **options)
     reading = create_async_engine(url, pool_size=5, max_overflow=15, **options)
     event.listen(writing.sync_engine, "connect", _on_connect)
-    event.listen(reading.sync_engine, "connect", partial(_on_connect, query_only=True))
+    event.listen(reading.sync_engine, "connect", partial(_on_connect, extra=("PRAGMA query_only=ON",)))
     # IMMEDIATE: the lock for writing is taken at the start; a reader that becomes a writer would be refused at once.
     event.listen(writing.sync_engine, "begin", partial(_begin, statement="BEGIN IMMEDIATE"))
     event.listen(reading.sync_engine, "begin", partial(_begin, statement="BEGIN"))
     return Engines(writing, reading)
 
 
-def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, query_only: bool = False) -> None:
+def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, extra: tuple[str, ...] = ()) -> None:
     connection.isolation_level = None  # the driver starts no transactions of its own
     cursor = connection.cursor()
-    for pragma in (*_PRAGMAS, *(["PRAGMA query_only=ON"] if query_only else [])):
+    for pragma in (*_PRAGMAS, *extra):
         cursor.execute(pragma)
     cursor.close()
 

@@ -2,17 +2,95 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from case_store.errors import SchemaNotCurrent
+from sqlalchemy import Connection, inspect, text
+
+from case_store.errors import GuardsMissing, SchemaNotCurrent
+from case_store.migrations.spine import postgresql, sqlite
 
 HEAD = "0001"
+"""The newest migration; a constant, so that nobody loads Alembic to open a case."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """What is wrong with a database, and what to do."""
+
+    message: str
+    next_step: str
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  next: {self.next_step}"
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the migration that the database is at, None when it has no tables."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def problems(connection: Connection) -> list[SchemaProblem]:
+    """Return everything that keeps this version from working on the database."""
+    at = revision(connection)
+    if at is None:
+        return [SchemaProblem("the database has no tables yet", SchemaNotCurrent.next_step)]
+    if at != HEAD:
+        return [SchemaProblem(*_not_at_head(at))]
+    return [
+        SchemaProblem(f"trigger {name}: {fault}", GuardsMissing.next_step)
+        for name, fault in _trigger_faults(connection)
+    ]
 
 
 def require_current(connection: Connection) -> None:
-    """Refuse a database that this version cannot work on."""
-    try:
-        connection.execute(text("SELECT count(*) FROM cases"))
-    except DBAPIError as error:
-        raise SchemaNotCurrent("the database has no tables") from error
+    """Refuse a database that this version cannot work on.
+
+    Raises:
+        SchemaNotCurrent: Its tables are missing, older or newer.
+        GuardsMissing: Triggers are missing, changed or disabled.
+    """
+    found = problems(connection)
+    if not found:
+        return
+    kind = GuardsMissing if revision(connection) == HEAD else SchemaNotCurrent
+    raise kind("; ".join(problem.message for problem in found), next_step=found[0].next_step)
+
+
+def _not_at_head(at: str) -> tuple[str, str]:
+    if at > HEAD:
+        return f"the tables are at migration {at}, newer than this version ({HEAD})", "install the newer version"
+    return f"the tables are at migration {at}, this version needs {HEAD}", SchemaNotCurrent.next_step
+
+
+def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
+    if connection.dialect.name == "sqlite":
+        wanted = sqlite.triggers()
+        found = _pairs(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    else:
+        wanted = {trigger.name: trigger.create for trigger in postgresql.triggers()}
+        wanted |= {f"function {name}": body for name, body in postgresql.FUNCTIONS.items()}
+        found = _pairs(connection, _POSTGRESQL_TRIGGERS) | _pairs(connection, _POSTGRESQL_FUNCTIONS)
+    for name, statement in wanted.items():
+        if name not in found:
+            yield name, "is missing or disabled"
+        elif found[name] != statement:
+            yield name, "is not the one of this version"
+
+
+def _pairs(connection: Connection, query: str) -> dict[str, str]:
+    return {str(name): str(value) for name, value in connection.execute(text(query))}
+
+
+_POSTGRESQL_TRIGGERS = """
+    SELECT t.tgname, pg_get_triggerdef(t.oid, true)
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE NOT t.tgisinternal AND t.tgenabled = 'A' AND n.nspname = current_schema()
+"""
+_POSTGRESQL_FUNCTIONS = """
+    SELECT 'function ' || p.proname, p.prosrc
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.proname LIKE 'casewright%' AND n.nspname = current_schema()
+"""

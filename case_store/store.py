@@ -22,7 +22,7 @@ from case_store.ids import new_id
 from case_store.models import Base, Case
 from case_store.settings import Settings
 from case_store.translate import connection_lost, speaking_plainly, while_connecting
-from case_store.writer import WriterLock
+from case_store.writer import WriterLock, lock_file
 
 
 class Tx:
@@ -71,7 +71,7 @@ class CaseStore:
         self.blobs = blobs
         self._engines = create_engines(self.url)
         file = sqlite_file(self.url)
-        self._writer = WriterLock(file.with_name(f"{file.name}.writer")) if file else None
+        self._writer = WriterLock(lock_file(file)) if file else None
         self._writing: set[asyncio.Task[object] | None] = set()
         self._write_session = _sessions(self._engines.writing)
         self._read_session = _sessions(self._engines.reading)

@@ -22,7 +22,7 @@ from case_store.errors import (
 )
 
 REFUSAL = "casewright: "  # what the messages of our triggers begin with
-_ONE_EVENT_A_VERSION = ("entity_id_entity_version", "audit_events.entity_id, audit_events.entity_version")
+_ONE_EVENT_A_VERSION = ("uq_audit_events_entity_id_entity_version", "this version has its audit event already")
 
 _SQLITE: dict[int, type[StoreError]] = {
     sqlite3.SQLITE_BUSY: StoreBusy,
@@ -85,11 +85,11 @@ def connection_lost(error: DBAPIError) -> bool:
 
 def _plain(error: DBAPIError) -> StoreError:
     words = _words(error)
+    if any(name in words for name in _ONE_EVENT_A_VERSION):
+        return ConcurrentChange()
     if REFUSAL in words:
         return DatabaseRefused(words.split(REFUSAL, 1)[1].strip())
     if isinstance(error, IntegrityError):
-        if any(name in words for name in _ONE_EVENT_A_VERSION):
-            return ConcurrentChange()
         return ConstraintBroken(words)
     if kind := _kind(error):
         return kind(f"{(kind.__doc__ or '').strip()} ({words})")

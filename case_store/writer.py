@@ -19,6 +19,11 @@ from case_store.errors import StoreBusy, StoreUnwritable
 LONGEST_WAIT = 30.0  # seconds
 
 
+def lock_file(database: Path) -> Path:
+    """Return the file whose lock is the right to write to an SQLite database."""
+    return database.with_name(f"{database.name}.writer")
+
+
 class WriterLock:
     """The right to write, held by one transaction of one process."""
 

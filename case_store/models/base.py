@@ -87,8 +87,8 @@ class Audited:
 
     entity_type: ClassVar[str]
 
-    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
-    version: Mapped[int] = mapped_column(BigInteger)
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id, sort_order=-2)
+    version: Mapped[int] = mapped_column(BigInteger, sort_order=-1)
 
     @declared_attr.directive
     @classmethod

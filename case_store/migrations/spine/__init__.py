@@ -1,0 +1,1 @@
+"""What the first migration makes: tables, and the triggers that guard them."""
