@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
+from sop.actions import ActionSpec
 from sop.condition_checks import Names, complaints
 from sop.durations import format_duration
 from sop.errors import Problem
@@ -13,21 +14,34 @@ from sop.loader import LoadedSop
 from sop.model import Sop, Task
 from sop.owners import parse_owner
 from sop.paths import Path
-from sop.wording import did_you_mean
+from sop.wording import did_you_mean, shown
 
 _Finding = tuple[Path, str, str]
 
 
-def check(loaded: LoadedSop, roles: AbstractSet[str], actions: AbstractSet[str]) -> list[Problem]:
+def check(
+    loaded: LoadedSop,
+    roles: AbstractSet[str],
+    actions: AbstractSet[str],
+    specs: Mapping[str, ActionSpec] | None = None,
+) -> list[Problem]:
     """Return everything that stands between an SOP and its first case, by line.
 
     Args:
         loaded: The SOP.
         roles: The roles people have.
         actions: The names of the actions there are.
+        specs: The actions themselves, to check the parameters they are given; without them, only
+            names are checked and nothing has to be imported.
     """
     sop, salvage = loaded.sop, loaded.salvage
-    findings = [*_roles(sop, roles), *_actions(sop, actions), *_slas(sop), *_conditions(loaded)]
+    findings = [
+        *_roles(sop, roles),
+        *_actions(sop, actions),
+        *_parameters(sop, specs or {}),
+        *_slas(sop),
+        *_conditions(loaded),
+    ]
     return sorted(
         loaded.problem(path, message, next_step)
         for path, message, next_step in findings
@@ -58,6 +72,21 @@ def _actions(sop: Sop, actions: AbstractSet[str]) -> Iterator[_Finding]:
                 f"{did_you_mean(task.action, actions, 'actions')} Actions of your own are named in CASEWRIGHT_ACTIONS."
             )
             yield (*path, "action"), f"There is no action {task.action!r}.", step
+
+
+def _parameters(sop: Sop, specs: Mapping[str, ActionSpec]) -> Iterator[_Finding]:
+    for path, task in _tasks(sop):
+        accepted = specs[task.action].parameters() if task.action in specs else None
+        if accepted is None:
+            continue
+        for name in task.with_:
+            if name not in accepted:
+                message = f"The action {task.action!r} has no parameter {shown(name)!r}."
+                yield (*path, "with", name), message, did_you_mean(name, accepted, "parameters")
+        for name, needed in accepted.items():
+            if needed and name not in task.with_:
+                message = f"The action {task.action!r} needs the parameter {name!r}."
+                yield (*path, "with"), message, f"Add `{name}: …` under `with`."
 
 
 def _slas(sop: Sop) -> Iterator[_Finding]:

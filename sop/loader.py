@@ -16,6 +16,8 @@ from sop.salvage import Salvage, salvage
 from sop.shape import empty_fields, shape
 from sop.yaml_reader import MAX_BYTES, read, too_large
 
+SUFFIXES = frozenset({".yaml", ".yml"})
+
 
 @dataclass(frozen=True)
 class LoadedSop:
@@ -52,9 +54,7 @@ def load(path: File | str) -> LoadedSop:
         with File(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        reason = error.strerror or str(error)
-        step = "Name a file that exists and that you may read."
-        raise SopRefused([Problem(source, 1, f"The file cannot be read: {reason}.", step)]) from error
+        raise _unreadable(source, error, "Name a file that exists and that you may read.") from error
     if len(content) > MAX_BYTES:
         raise SopRefused([too_large(source)])
     return _loaded(content, source)
@@ -70,7 +70,7 @@ def loads(text: str, source: str = "<sop>") -> LoadedSop:
 
 
 def load_directory(paths: Iterable[File | str]) -> list[LoadedSop]:
-    """Load every SOP of the directories, `*.yaml` by name; `roles.yaml` is not one.
+    """Load every SOP of the directories, `*.yaml` and `*.yml` by name; `roles.yaml` is not one.
 
     Raises:
         SopRefused: with the problems of all files, also two SOPs of one key.
@@ -89,9 +89,23 @@ def load_directory(paths: Iterable[File | str]) -> list[LoadedSop]:
 
 
 def sop_files(paths: Iterable[File | str]) -> list[File]:
-    """Return the SOP files of the directories, in the order of the directories and of their names."""
-    found = (sorted(File(path).glob("*.yaml")) for path in paths)
-    return [file for files in found for file in files if file.name != "roles.yaml"]
+    """Return the SOP files of the directories, in the order of the directories and of their names.
+
+    Raises:
+        SopRefused: a directory is not there or cannot be read.
+    """
+    return [file for path in paths for file in _files(File(path)) if file.stem != "roles"]
+
+
+def _files(directory: File) -> list[File]:
+    try:
+        return sorted(file for file in directory.iterdir() if file.suffix in SUFFIXES)
+    except OSError as error:
+        raise _unreadable(str(directory), error, "Name a folder that exists and that you may read.") from error
+
+
+def _unreadable(source: str, error: OSError, next_step: str) -> SopRefused:
+    return SopRefused([Problem(source, 1, f"This cannot be read: {error.strerror or error}.", next_step)])
 
 
 def same_keys(loaded: Iterable[LoadedSop]) -> list[Problem]:
@@ -108,7 +122,7 @@ def same_keys(loaded: Iterable[LoadedSop]) -> list[Problem]:
 
 def _loaded(content: bytes, source: str) -> LoadedSop:
     text = _decoded(content, source)
-    document = read(text, source)
+    document = read(text.removeprefix("\ufeff"), source)
     sop, misshapen = shape(document)
     known = {path for path, _ in misshapen}
     misshapen += [(path, problem) for path, problem in empty_fields(document) if path not in known]
@@ -132,7 +146,7 @@ def _loaded(content: bytes, source: str) -> LoadedSop:
 
 def _decoded(content: bytes, source: str) -> str:
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         step = "Save the file as UTF-8."
