@@ -140,7 +140,7 @@ class CaseStore:
         with speaking_plainly():
             async with make() as session:
                 with while_connecting():
-                    await session.connection()  # begins at once: on SQLite the snapshot, or the lock for writing
+                    await session.connection()  # begins at once; on SQLite this takes the lock for writing
                 yield session
 
     @staticmethod

@@ -22,7 +22,8 @@ from case_store.errors import (
 )
 
 REFUSAL = "casewright: "  # what the messages of our triggers begin with
-_ONE_EVENT_A_VERSION = ("uq_audit_events_entity_id_entity_version", "this version has its audit event already")
+# Another transaction wrote the event of this version, or the event of this id, first.
+_SOMEBODY_WAS_FIRST = ("uq_audit_events_", "this version has its audit event already")
 
 _SQLITE: dict[int, type[StoreError]] = {
     sqlite3.SQLITE_BUSY: StoreBusy,
@@ -85,7 +86,7 @@ def connection_lost(error: DBAPIError) -> bool:
 
 def _plain(error: DBAPIError) -> StoreError:
     words = _words(error)
-    if any(name in words for name in _ONE_EVENT_A_VERSION):
+    if any(name in words for name in _SOMEBODY_WAS_FIRST):
         return ConcurrentChange()
     if REFUSAL in words:
         return DatabaseRefused(words.split(REFUSAL, 1)[1].strip())

@@ -1,0 +1,151 @@
+"""Read the audit trail, export it, and add what the engine reports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from sqlalchemy import Select, select, text
+
+from case_store.actor import Actor
+from case_store.audit.ledger import stream_of
+from case_store.ids import new_id
+from case_store.models import AuditEvent, Case
+
+if TYPE_CHECKING:
+    from case_store.store import CaseStore, Tx
+
+CHUNK = 500  # events in memory during an export
+
+# On PostgreSQL ids are given out before the commit. This waits until all who have one are done, so that an export has
+# no gaps; those who come later wait until the export is on record, not until it is written.
+_NO_ONE_IN_BETWEEN = text("LOCK TABLE audit_events IN SHARE ROW EXCLUSIVE MODE")
+
+
+_Query = TypeVar("_Query", bound=Select[Any])
+
+
+class TextSink(Protocol):
+    """Where an export goes: an open file, or anything that takes text."""
+
+    def write(self, text: str, /) -> object:
+        """Take the next piece."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrailEvent:
+    """One event as it was recorded. `id` is where it stands in the trail; `body` is its canonical JSON."""
+
+    id: int
+    event_id: str
+    at: datetime
+    type: str
+    stream: str
+    actor: Actor
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote; `event_id` is the event that tells of the export, the last line of it."""
+
+    events: int
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """A state that a run of the engine entered. `state_id` identifies it for good."""
+
+    state_id: str
+    run_kind: str
+    run_id: str
+    run_name: str
+    state_type: str
+    state_name: str
+    message: str | None = None
+
+
+async def tail(tx: Tx, after_id: int = 0, case: Case | None = None, limit: int = 100) -> list[TrailEvent]:
+    """Return the next events after `after_id`, oldest first.
+
+    On PostgreSQL a transaction that took its ids earlier may commit later: who follows the trail while others write
+    asks again from some ids before the last one, and knows events by their `event_id`.
+    """
+    query = select(AuditEvent).where(AuditEvent.id > after_id).order_by(AuditEvent.id).limit(limit)
+    return [_trail_event(row) for row in await tx.session.scalars(_of(query, case))]
+
+
+async def last_id(tx: Tx, case: Case | None = None, *, before: int = 0) -> int:
+    """Return the id of the newest event, or of the one that has `before` newer ones; 0 when there are not so many."""
+    query = select(AuditEvent.id).order_by(AuditEvent.id.desc()).offset(before).limit(1)
+    return await tx.session.scalar(_of(query, case)) or 0
+
+
+async def export(
+    store: CaseStore, out: TextSink, case: Case | None = None, *, by: Actor, at: datetime, request_id: str | None = None
+) -> Exported:
+    """Write the trail, or that of one case, as JSON Lines: one canonical body a line, oldest first.
+
+    That somebody exports is on record before the first byte leaves, and it is the last line of the export. The events
+    are read in one consistent state and in constant memory; writers do not wait.
+    """
+    event_id = await _record_export(store, case, by=by, at=at, request_id=request_id)
+    count = 0
+    async with store.reading() as tx:
+        end = await tx.session.scalars(select(AuditEvent.id).where(AuditEvent.event_id == event_id))
+        async for body in _bodies(tx, case, end.one()):
+            out.write(f"{body}\n")
+            count += 1
+    return Exported(count, event_id)
+
+
+async def note_run_state(tx: Tx, case_id: str | None, state: RunState, *, by: Actor, at: datetime) -> bool:
+    """Record that a run entered a state; False when that is on record already.
+
+    The event's id is the state's id, so the same report may come from an event stream and again from a catch-up.
+    """
+    known = select(AuditEvent.id).where(AuditEvent.event_id == state.state_id)
+    if await tx.session.scalar(known) is not None:
+        return False
+    facts = {
+        "run_kind": state.run_kind,
+        "run_id": state.run_id,
+        "run_name": state.run_name,
+        "state_type": state.state_type,
+        "state_name": state.state_name,
+        "message": state.message,
+    }
+    tx.record("run.state", None, by=by, at=at, case=case_id, facts=facts, event_id=state.state_id)
+    await tx.flush()
+    return True
+
+
+async def _record_export(
+    store: CaseStore, case: Case | None, *, by: Actor, at: datetime, request_id: str | None
+) -> str:
+    event_id = new_id()
+    scope = {"scope": "all"} if case is None else {"scope": "case", "case": case.number}
+    async with store.transaction(request_id) as tx:
+        if store.url.drivername.startswith("postgresql"):
+            await tx.session.execute(_NO_ONE_IN_BETWEEN)
+        tx.record("audit.exported", None, by=by, at=at, case=case, facts=scope, event_id=event_id)
+    return event_id
+
+
+async def _bodies(tx: Tx, case: Case | None, end: int) -> AsyncIterator[str]:
+    query = _of(select(AuditEvent.body).where(AuditEvent.id <= end).order_by(AuditEvent.id), case)
+    async for body in await tx.session.stream_scalars(query.execution_options(yield_per=CHUNK)):
+        yield body
+
+
+def _of(query: _Query, case: Case | None) -> _Query:
+    return query if case is None else query.where(AuditEvent.stream == stream_of(case))
+
+
+def _trail_event(row: AuditEvent) -> TrailEvent:
+    actor = Actor.parse(f"{row.actor_kind}:{row.actor_id}")
+    return TrailEvent(row.id, row.event_id, row.ts, row.type, row.stream, actor, row.body)
