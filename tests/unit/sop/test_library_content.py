@@ -284,6 +284,9 @@ def unknown(sop: Sop, name: str, decided: set[str]) -> str | None:
         (wazuh(title="Many files renamed", id="100300", groups=["ransomware"]), ["ransomware"]),
         (generic("Laptop stolen from a train"), ["lost-device"]),
         (generic("Lost phone"), ["lost-device"]),
+        (generic("USB stick was lost on the way to a customer"), ["lost-device"]),
+        (generic("Agent lost connection to laptop-7", "edr"), []),
+        (generic("Credential theft on laptop-7", "edr"), []),
         (generic("Printer out of paper"), []),
     ],
 )
