@@ -66,17 +66,17 @@ def _rules(sop: Sop) -> Iterator[tuple[Path, str]]:
 
 
 def _actions(sop: Sop, actions: AbstractSet[str]) -> Iterator[_Finding]:
+    own = "Actions of your own are named in CASEWRIGHT_ACTIONS."
     for path, task in _tasks(sop):
         if task.action is not None and task.action not in actions:
-            step = (
-                f"{did_you_mean(task.action, actions, 'actions')} Actions of your own are named in CASEWRIGHT_ACTIONS."
-            )
-            yield (*path, "action"), f"There is no action {task.action!r}.", step
+            known = did_you_mean(task.action, actions, "actions") if actions else "No action is installed at all."
+            yield (*path, "action"), f"There is no action {task.action!r}.", f"{known} {own}"
 
 
 def _parameters(sop: Sop, specs: Mapping[str, ActionSpec]) -> Iterator[_Finding]:
     for path, task in _tasks(sop):
-        accepted = specs[task.action].parameters() if task.action in specs else None
+        spec = specs.get(task.action or "")
+        accepted = spec.parameters() if spec is not None else None
         if accepted is None:
             continue
         for name in task.with_:

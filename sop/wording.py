@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _LONGEST = 60
+_MANY = 16
 
 
 def shown(value: object) -> str:
@@ -34,4 +35,6 @@ def did_you_mean(name: str, known: Iterable[str], what: str) -> str:
     meant = closest(name, names)
     if meant is not None:
         return f"Did you mean {meant!r}?"
+    if len(names) > _MANY:
+        return f"There are the {what} {', '.join(names[:_MANY])} and {len(names) - _MANY} more."
     return f"There are the {what} {listed(names)}." if names else f"There are no {what} here."

@@ -201,4 +201,5 @@ def _line(event: Event) -> int:
 
 def _text(event: Event) -> tuple[str, bool]:
     """Return a scalar's text, and whether it is plain: not quoted and not a block."""
-    return str(getattr(event, "value", "")), bool(getattr(event, "implicit", (False,))[0])
+    implicit = getattr(event, "implicit", False)
+    return str(getattr(event, "value", "")), bool(isinstance(implicit, tuple) and implicit[0])
