@@ -50,3 +50,10 @@ BUILT_IN = frozenset({
     "all", "exists", "exists_one", "existsOne", "map", "filter",
 })  # fmt: skip
 """The functions and loops of CEL that the library has."""
+
+SYNONYMS: Mapping[str, str] = {
+    "lower": "lowerAscii", "tolower": "lowerAscii", "tolowercase": "lowerAscii", "len": "size", "length": "size",
+    "count": "size", "includes": "contains", "any": "exists", "some": "exists", "every": "all", "str": "string",
+    "tostring": "string", "float": "double", "test": "matches", "match": "matches", "search": "matches",
+}  # fmt: skip
+"""What other languages call them, in small letters without underscores."""

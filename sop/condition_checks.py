@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sop.cel_functions import BUILT_IN, FUNCTIONS
+from sop.cel_functions import BUILT_IN, FUNCTIONS, SYNONYMS
 from sop.cel_text import Reference
 from sop.condition_answers import comparisons
 from sop.conditions import Condition
@@ -68,7 +68,7 @@ def _dashed(expression: Expression, names: Names) -> Complaint | None:
 
 
 def _literal_step(expression: Expression) -> str | None:
-    if expression.use == "with" and re.fullmatch(r"[^\"'().=<>&|{}\[\]]+", expression.text):
+    if expression.use == "with" and not re.search(r"[\"']", expression.text):
         return f"If it is text, put quotes inside the quotes: \"'{shown(expression.text)}'\"."
     return None
 
@@ -76,7 +76,9 @@ def _literal_step(expression: Expression) -> str | None:
 def _functions(condition: Condition) -> Iterator[Complaint]:
     known = BUILT_IN | FUNCTIONS.keys()
     for name in sorted(condition.functions - known):
-        yield f"There is no function {name!r}.", did_you_mean(name, known, "functions")
+        meant = SYNONYMS.get(name.lower().replace("_", ""))
+        step = f"Did you mean {meant!r}?" if meant else did_you_mean(name, known, "functions")
+        yield f"There is no function {name!r}.", step
 
 
 def _patterns(condition: Condition) -> Iterator[Complaint]:
@@ -91,7 +93,7 @@ def _patterns(condition: Condition) -> Iterator[Complaint]:
         except ConditionFailed:
             yield (
                 f"{shown(token.text)} is not a regular expression.",
-                "Close its brackets; write \\\\. for a full stop.",
+                "Look at its brackets and backslashes.",
             )
 
 

@@ -51,7 +51,7 @@ _SAYINGS: dict[str, tuple[str, str]] = {
     "dict_type": ("The field {field!r} must hold fields.", "Write `name: value` below it, indented by two spaces."),
     "model_type": ("{Element} is expected here.", "Write its fields as `name: value`, indented by two spaces."),
     "too_long": ("The field {field!r} has more than {max_length} entries.", "Split it."),
-    "too_short": ("The field {field!r} has no entries.", "Add one, or leave the field out."),
+    "too_short": ("The field {field!r} has no entries.", "Add at least one."),
 }
 
 
@@ -113,11 +113,17 @@ def _saying(detail: ErrorDetails, path: Path) -> tuple[str, str]:
         said = _PATTERNS.get(field, _ONE_LINE)
     elif detail["type"] == "literal_error":
         said = _choice(detail, field)
+    elif isinstance(detail["input"], bool) and field in ("when", "match"):
+        said = (
+            "The field {field!r} must be a condition, not {shown}.",
+            "Write one such as {example}, or remove the line.",
+        )
     elif detail["input"] is None and detail["type"] != "missing":
         said = ("The field {field!r} has no value.", "Give it one, or leave the field out.")
     message, next_step = said or (f"The field {{field!r}}: {detail['msg']}.", "Correct the value.")
     words = {"field": field, "element": _ARTICLES[owner], "Element": _ARTICLES[owner].capitalize()}
     words |= {name: str(value) for name, value in detail.get("ctx", {}).items()}
+    words["example"] = "tasks.KEY.FIELD == 'value'" if field == "when" else "alert.title.contains('value')"
     words["shown"] = shown(detail["input"])
     return message.format(**words), next_step.format(**words)
 

@@ -10,7 +10,7 @@ _MANY = 16
 
 def shown(value: object) -> str:
     """Return the value on one line, short enough for a message and without control characters."""
-    text = value if isinstance(value, str) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[: _LONGEST + 1])
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
@@ -25,8 +25,9 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant, or None when nothing is near."""
     from difflib import get_close_matches  # noqa: PLC0415 - only needed once something is wrong
 
-    found = get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    by_letters = {one.lower(): one for one in known}
+    found = get_close_matches(name.lower(), by_letters, n=1, cutoff=0.6)
+    return by_letters[found[0]] if found else None
 
 
 def did_you_mean(name: str, known: Iterable[str], what: str) -> str:

@@ -21,7 +21,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (r"expected ',' or ('.'), but got", "A bracket is opened and not closed: {0} is missing.",
      "Close it, or write one item a line."),
     (r"while parsing a flow", "A bracket is opened and not closed.", "Close it, or write one item a line."),
-    (r"expected <block end>, but found '<scalar>'", "Text goes on where a field should begin.", _QUOTE + " " + _INDENT),
+    (r"expected <block end>, but found '<scalar>'", "Text goes on where a field should begin.", "Put the whole text in quotes, or indent it like the text above."),
     (r"expected <block end>|did not find expected", "The line is not where its list or field expects it.", _INDENT),
     (r"could not find expected ':'", "The line has no `: `.",
      "Write `field: value`, or indent it under the text above."),

@@ -169,10 +169,12 @@ class _Builder:
         return _text(event)[0] if isinstance(self.scalar(event, path), str) else None
 
     def refuse_key(self, event: Event, name: str | None, path: Path) -> None:
-        if name is None:
-            said = shown(_text(event)[0]) or "This"
-            step = f'Put it in quotes: "{said}".' if said != "This" else "Write `field: value`."
-            self.problem(_line(event), f"{said} is not a field's name: names are text.", step, path)
+        if name is None and _name(event) != "Scalar":
+            step = "If it is text, put it in quotes; an expression needs no {{ … }}: tasks.KEY.FIELD."
+            self.problem(_line(event), "A { … } or [ … ] stands where a field's name belongs.", step, path)
+        elif name is None:
+            said = shown(_text(event)[0])
+            self.problem(_line(event), f"{said} is not a field's name: names are text.", f'Write "{said}".', path)
         elif name == "<<":
             self.problem(_line(event), "Merging with << is not allowed in an SOP.", "Write the fields out.", path)
         else:
