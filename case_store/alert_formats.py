@@ -8,7 +8,7 @@ out, so such characters become U+FFFD here, while the untouched bytes are kept a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, cast
@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 from case_store.errors import StoreError
 from case_store.strict_json import Json, JsonRefused, documents
+from case_store.texts import one_line, title
 
 Shape = Literal["auto", "generic", "wazuh"]
 
 SEVERITIES: Final = ("informational", "low", "medium", "high", "critical")
-MAX_TITLE: Final = 300
 MAX_SOURCE: Final = 100
 MAX_REF: Final = 300
 MAX_SEVERITY: Final = 100
@@ -110,7 +110,7 @@ def _generic(document: dict[str, Json], place: _Place) -> ParsedAlert:
     return ParsedAlert(
         source=place.identity(document, "source", MAX_SOURCE),
         source_ref=place.identity(document, "source_ref", MAX_REF),
-        title=_title(place.text(document, "title")),
+        title=title(place.text(document, "title")),
         severity=severity,
         severity_original=place.text(document, "severity_original", default=severity)[:MAX_SEVERITY],
         occurred_at=place.moment(document, "occurred_at"),
@@ -136,7 +136,7 @@ def _wazuh(document: dict[str, Json], place: _Place) -> ParsedAlert:
     return ParsedAlert(
         source="wazuh",
         source_ref=_wazuh_ref(document, place),
-        title=_title(in_rule.text(rule, "description")),
+        title=title(in_rule.text(rule, "description")),
         severity=next(severity for least, severity in _WAZUH_LEVELS if level >= least),
         severity_original=str(level),
         occurred_at=place.moment(document, "timestamp"),
@@ -183,7 +183,7 @@ class _Place:
     def identity(self, document: dict[str, Json], key: str, limit: int) -> str:
         """Read a name by which things are told apart: whatever would have to be cut or altered is refused."""
         value = self.text(document, key)
-        if len(value) > limit or value != _clean_line(value):
+        if len(value) > limit or value != one_line(value):
             raise self.refuse(key, f"must be one line of at most {limit} characters, without blanks at the ends")
         return value
 
@@ -215,23 +215,9 @@ class _Place:
             parts = urlsplit(text)
         except ValueError:
             parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.netloc or text != _clean_line(text) or " " in text:
+        if parts.scheme not in ("http", "https") or not parts.netloc or text != one_line(text) or " " in text:
             raise self.refuse(key, "only an http or https address is kept as a link")
         return text
-
-
-def _title(text: str) -> str:
-    line = _clean_line(text)
-    return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1] + "…"
-
-
-def _clean_line(text: str) -> str:
-    """Make one printable line: no control or direction-changing characters, single blanks."""
-    return " ".join("".join(_printable(text)).split())
-
-
-def _printable(text: str) -> Iterator[str]:
-    return (char if char.isprintable() else " " for char in text)
 
 
 def _kind(value: Json) -> str:

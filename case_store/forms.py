@@ -7,11 +7,11 @@ one JSON value that conditions, views and the audit trail see. Every problem is 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Final
 
+from case_store.clean import clean_text
 from case_store.errors import StoreError
 from sop.model import FormField
 
@@ -21,7 +21,6 @@ Form = Mapping[str, FormField]
 MAX_TEXT: Final = 1_000
 MAX_LONGTEXT: Final = 50_000
 _LARGEST: Final = 2**53 - 1
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _YES: Final = {"yes", "true", "1", "on"}
 _NO: Final = {"no", "false", "0", "off"}
 
@@ -174,7 +173,7 @@ def _string(value: object, limit: int) -> str:
         raise _Wrong("must be text")
     if len(value) > limit:
         raise _Wrong(f"has {len(value)} characters; at most {limit} are kept")
-    if _UNSTORABLE.search(value):
+    if clean_text(value) != value:
         raise _Wrong("holds a character that cannot be kept (NUL or half of a surrogate pair)")
     return value
 

@@ -1,6 +1,6 @@
 """Which state may follow which, for cases, stages and tasks.
 
-Pure tables: no database, no clock, no person. The verbs ask `move` before they change a state, so a
+Pure tables: no database, no clock, no person. The verbs ask `check` before they change a state, so a
 state that is not in the table cannot be reached from anywhere in the program.
 """
 
@@ -75,8 +75,8 @@ def allowed(kind: Kind, before: str, after: str, *, reopening: bool = False) -> 
     return after in table.get(before, frozenset())
 
 
-def move(kind: Kind, before: str, after: str, *, name: str, reopening: bool = False) -> str:
-    """Return `after`, or refuse.
+def check(kind: Kind, before: str, after: str, *, name: str, reopening: bool = False) -> None:
+    """Refuse what the table does not allow.
 
     Args:
         kind: What changes its state.
@@ -89,7 +89,7 @@ def move(kind: Kind, before: str, after: str, *, name: str, reopening: bool = Fa
         NotAllowedNow: The table does not allow it.
     """
     if allowed(kind, before, after, reopening=reopening):
-        return after
+        return
     table = REOPENED[kind] if reopening else TABLES[kind]
     followers = ", ".join(sorted(table.get(before, ()))) or "nothing"
     raise NotAllowedNow(f"{name} is {before} and cannot become {after} (possible from here: {followers})")

@@ -7,6 +7,7 @@ import math
 import re
 from typing import Final, NoReturn, TypeAlias
 
+from case_store.clean import clean_text
 from case_store.errors import StoreError
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -17,7 +18,6 @@ MAX_KEYS: Final = 5_000
 MAX_DOCUMENTS: Final = 1_000
 _SAFE_INTEGER: Final = 2**53 - 1
 _BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|([\[{])|([\]}])', re.DOTALL)
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class JsonRefused(StoreError):
@@ -80,7 +80,7 @@ class _Reader:
         if self._keys > MAX_KEYS:
             self._refuse(f"more than {MAX_KEYS} keys")
         for key, value in pairs:
-            clean = _UNSTORABLE.sub("\ufffd", key)
+            clean = clean_text(key)
             if clean in result:
                 self._refuse(f"the key {clean!r} occurs twice in one object, so it has no single meaning")
             result[clean] = value
@@ -125,7 +125,7 @@ def _check_depth(text: str, where: str) -> None:
 
 def _storable(value: Json) -> Json:
     if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
+        return clean_text(value)
     if isinstance(value, list):
         return [_storable(item) for item in value]
     if isinstance(value, dict):

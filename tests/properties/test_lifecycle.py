@@ -17,13 +17,12 @@ def test_no_path_leaves_a_closed_state_except_reopening(kind: Kind, steps: list[
     for wanted, reopening in steps:
         was_closed = lifecycle.closed(kind, state)
         try:
-            after = lifecycle.move(kind, state, wanted, name="it", reopening=reopening)
+            lifecycle.check(kind, state, wanted, name="it", reopening=reopening)
         except NotAllowedNow:
             continue
-        assert after == wanted
         assert not was_closed or reopening
         assert was_closed or not reopening
-        state = after
+        state = wanted
 
 
 @given(kind=st.sampled_from(KINDS), data=st.data())

@@ -28,7 +28,7 @@ def test_an_unknown_outcome_is_never_run_again_without_a_person() -> None:
 
 def test_a_refusal_names_the_thing_its_state_and_what_is_possible() -> None:
     with pytest.raises(NotAllowedNow) as refusal:
-        lifecycle.move("task", "failed", "rejected", name="task 'block' of CASE-12")
+        lifecycle.check("task", "failed", "rejected", name="task 'block' of CASE-12")
     assert "task 'block' of CASE-12 is failed and cannot become rejected" in str(refusal.value)
     assert "possible from here: cancelled, done, running, skipped, waiting" in str(refusal.value)
     assert "next: " in refusal.value.diagnostics()
@@ -36,10 +36,11 @@ def test_a_refusal_names_the_thing_its_state_and_what_is_possible() -> None:
 
 def test_only_reopening_leads_out_of_cancelled() -> None:
     with pytest.raises(NotAllowedNow, match="possible from here: nothing"):
-        lifecycle.move("case", "cancelled", "open", name="CASE-1")
-    assert lifecycle.move("case", "cancelled", "open", name="CASE-1", reopening=True) == "open"
+        lifecycle.check("case", "cancelled", "open", name="CASE-1")
+    lifecycle.check("case", "cancelled", "open", name="CASE-1", reopening=True)
+    assert lifecycle.allowed("case", "cancelled", "open", reopening=True)
 
 
 def test_a_state_that_does_not_exist_is_refused() -> None:
     with pytest.raises(NotAllowedNow):
-        lifecycle.move("task", "forgotten", "done", name="task 'x'")
+        lifecycle.check("task", "forgotten", "done", name="task 'x'")

@@ -1,0 +1,106 @@
+"""Find things on record by what people call them; what is not there is said, with what is."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+from sqlalchemy import Select, func, or_, select
+
+from case_store.models import Alert, Audited, Case, Evidence, Person, Stage, Task
+from case_store.refusals import NotFound
+from case_store.store import Tx
+from case_store.wording import case_label
+
+Row = TypeVar("Row", bound=Audited)
+
+_NUMBER = re.compile(r"(?:CASE-)?([0-9]{1,18})", re.IGNORECASE)
+
+
+async def case(tx: Tx, ref: str | int, *, lock: bool = False) -> Case:
+    """Find a case by number (12, "12", "CASE-12") or id.
+
+    Whoever is going to change anything in a case locks the case first: so all changes of one case come one after
+    another, in the same order of locks.
+    """
+    number = _NUMBER.fullmatch(str(ref))
+    wanted = select(Case).where(Case.number == int(number[1]) if number else Case.id == str(ref))
+    found = await _one(tx, wanted, lock=lock)
+    if found is None:
+        newest = await tx.session.scalar(select(func.max(Case.number)))
+        step = f"the newest is CASE-{newest}; see: casewright case list" if newest else "open one: casewright case open"
+        raise NotFound(f"there is no case {ref}", next_step=step)
+    return found
+
+
+async def task(tx: Tx, task_id: str, *, lock: bool = False) -> Task:
+    """Find a task by id; `lock` locks its case first and reads it anew."""
+    found = await tx.session.get(Task, task_id)
+    if found is None:
+        raise NotFound(f"there is no task {task_id}", next_step="see: casewright task list")
+    return (await locked(tx, found))[1] if lock else found
+
+
+async def task_of(tx: Tx, in_case: Case, key: str, *, lock: bool = False) -> Task:
+    """Find a task of a case by its key in the SOP."""
+    found = await _one(tx, select(Task).where(Task.case_id == in_case.id, Task.key == key))
+    if found is None:
+        keys = await tx.session.scalars(select(Task.key).where(Task.case_id == in_case.id).order_by(Task.position))
+        step = f"it has {', '.join(keys)}"
+        raise NotFound(f"{case_label(in_case)} has no task {key!r}", next_step=step)
+    return (await locked(tx, found))[1] if lock else found
+
+
+async def stage_of(tx: Tx, in_case: Case, key: str) -> Stage:
+    """Find a stage of a case by its key in the SOP."""
+    found = await _one(tx, select(Stage).where(Stage.case_id == in_case.id, Stage.key == key))
+    if found is None:
+        keys = await tx.session.scalars(select(Stage.key).where(Stage.case_id == in_case.id).order_by(Stage.position))
+        raise NotFound(f"{case_label(in_case)} has no stage {key!r}", next_step=f"it has {', '.join(keys)}")
+    return found
+
+
+async def person(tx: Tx, ref: str) -> Person:
+    """Find a person by handle, e-mail address or id."""
+    by_mail = func.lower(Person.email) == ref.lower()
+    wanted = select(Person).where(or_(Person.handle == ref, by_mail, Person.id == ref)).order_by(Person.handle != ref)
+    found = await _one(tx, wanted.limit(1))
+    if found is None:
+        handles = (await tx.session.scalars(select(Person.handle).order_by(Person.handle).limit(20))).all()
+        step = f"known are {', '.join(handles)}" if handles else "import some first: casewright people import FILE"
+        raise NotFound(f"nobody is called {ref!r}", next_step=step)
+    return found
+
+
+async def alert(tx: Tx, alert_id: str, *, lock: bool = False) -> Alert:
+    """Find an alert by id."""
+    found = await _one(tx, select(Alert).where(Alert.id == alert_id), lock=lock)
+    if found is None:
+        raise NotFound(f"there is no alert {alert_id}", next_step="see: casewright alert list")
+    return found
+
+
+async def evidence(tx: Tx, evidence_id: str) -> Evidence:
+    """Find a piece of evidence by id."""
+    found = await _one(tx, select(Evidence).where(Evidence.id == evidence_id))
+    if found is None:
+        raise NotFound(
+            f"there is no evidence {evidence_id}",
+            next_step="the evidence of a case is in: casewright case show NUMBER",
+        )
+    return found
+
+
+async def locked(tx: Tx, row: Row) -> tuple[Case, Row]:
+    """Lock the case of a row, then read the row as it is now, whatever was read of it before."""
+    in_case = await case(tx, row.case_id, lock=True)  # type: ignore[attr-defined]
+    await tx.session.refresh(row)
+    return in_case, row
+
+
+async def _one(tx: Tx, wanted: Select[Row], *, lock: bool = False) -> Row | None:
+    if lock:
+        # FOR NO KEY UPDATE: a row elsewhere that refers to this one may be written meanwhile.
+        wanted = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
+    found: Row | None = await tx.session.scalar(wanted)
+    return found

@@ -1,0 +1,61 @@
+"""Which forms wait for a person in the engine's own interface. Bookkeeping of the engine, not audited."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from case_store.models import Case, Question, Task
+from case_store.store import Tx
+
+
+async def asked(tx: Tx, task: Task, attempt: int, flow_run_id: str, reason: str | None, at: datetime) -> Question:
+    """Note that the task's form waits in a flow run; noting the same attempt again points it to the newer run.
+
+    Args:
+        tx: The transaction.
+        task: The task that is asked about.
+        attempt: Counts the forms of this task from 1.
+        flow_run_id: The run that waits with the form.
+        reason: Why it is asked again; None at the first time.
+        at: Now.
+    """
+    question = await tx.session.get(Question, (task.id, attempt))
+    if question is None:
+        question = Question(task_id=task.id, attempt=attempt, flow_run_id=flow_run_id, reason=reason, asked_at=at)
+        tx.session.add(question)
+    else:
+        question.flow_run_id, question.reason, question.asked_at, question.closed_at = flow_run_id, reason, at, None
+    await tx.flush()
+    return question
+
+
+async def close(tx: Tx, question: Question, at: datetime, *, refusal: str | None = None) -> None:
+    """Note that the form waits no more; `refusal` says why its answer was not taken."""
+    question.closed_at = question.closed_at or at
+    question.refusal = question.refusal or refusal
+    await tx.flush()
+
+
+async def of_task(tx: Tx, task: Task) -> list[Question]:
+    """Return the forms of a task, the first first."""
+    wanted = select(Question).where(Question.task_id == task.id).order_by(Question.attempt)
+    return list(await tx.session.scalars(wanted))
+
+
+async def of_run(tx: Tx, flow_run_id: str) -> Question | None:
+    """Return the form that waits, or waited, in a flow run."""
+    found: Question | None = await tx.session.scalar(select(Question).where(Question.flow_run_id == flow_run_id))
+    return found
+
+
+async def open_questions(tx: Tx, case: Case) -> list[Question]:
+    """Return the forms of a case that still wait."""
+    wanted = (
+        select(Question)
+        .join(Task, Task.id == Question.task_id)
+        .where(Task.case_id == case.id, Question.closed_at.is_(None))
+        .order_by(Task.position, Question.attempt)
+    )
+    return list(await tx.session.scalars(wanted))

@@ -1,0 +1,114 @@
+"""What the verbs refuse, each with what to do next. What may be tried again as it is, is in `errors`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from case_store.errors import StoreError
+
+
+class NotFound(StoreError):
+    """There is no such thing on record."""
+
+    next_step = "look for it in the listing: casewright case list"
+
+
+class AlreadyDecided(StoreError):
+    """Somebody, or something, has already closed this task.
+
+    Attributes:
+        who: The handle of the person who decided; None when no person did.
+        when: The moment of the decision.
+        via: The channel it came through, None when no person decided.
+    """
+
+    next_step = "nothing is left to do here; what was decided is in the case: casewright case show NUMBER"
+
+    def __init__(self, label: str, how: str, *, who: str | None, when: datetime | None, via: str | None) -> None:
+        self.who, self.when, self.via = who, when, via
+        moment = f" at {when:%Y-%m-%d %H:%M:%S} UTC" if when else ""
+        super().__init__(f"{label} is already {how}{moment}" + (f", by {who} via {via}" if who else ""))
+
+
+class NotYours(StoreError):
+    """The task belongs to somebody else."""
+
+    next_step = "take it over first (--take-over); that is recorded"
+
+
+class NotApprover(StoreError):
+    """Only those whom the SOP names may decide this, and nobody can take that over."""
+
+    next_step = "ask one of them to decide"
+
+
+class FourEyes(StoreError):
+    """Whoever asked for it may not approve it."""
+
+    next_step = "ask somebody else who may approve to decide"
+
+
+class PersonInactive(StoreError):
+    """This person no longer works on cases."""
+
+    next_step = "name a person who is active: casewright people list"
+
+
+class WrongKind(StoreError):
+    """A task of this kind is closed in another way."""
+
+
+class MandatoryTask(StoreError):
+    """The SOP says that this task may not be skipped."""
+
+    next_step = "complete it, or cancel the whole case with a reason"
+
+
+class MandatoryTasksOpen(StoreError):
+    """The case cannot be closed while tasks are open that the SOP makes mandatory."""
+
+    next_step = "complete them first, or cancel the case with a reason"
+
+
+class TextRequired(StoreError):
+    """A few words are needed: a title, a reason, a note."""
+
+    next_step = "say it in one or two sentences and try again"
+
+
+class StaleExecution(StoreError):
+    """This run of the action has already ended, or a later one took its place."""
+
+    next_step = "drop this result; what counts is in the task's later run"
+
+
+class NotAsApproved(StoreError):
+    """The action would run with other parameters than those that were approved."""
+
+    next_step = "run it with exactly the approved parameters, or reject and ask again"
+
+
+class PassBusy(StoreError):
+    """Another run is working on this case."""
+
+    next_step = "leave it to that run: it reads every decision before it ends"
+
+
+class AlertHasCase(StoreError):
+    """This alert already belongs to a case."""
+
+
+class TasksOpen(StoreError):
+    """The stage still has tasks that are not closed."""
+
+    next_step = "close them first"
+
+
+class PeopleRefused(StoreError):
+    """The list of people has mistakes; nothing was imported."""
+
+    next_step = "correct the lines named above and import the list again"
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))

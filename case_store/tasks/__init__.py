@@ -1,0 +1,24 @@
+"""What happens to a task, from its condition to its end.
+
+The engine decides conditions, asks people and runs actions; people decide. Every decision counts once, whoever repeats
+it and from wherever: it re-reads the task under the lock of its case, and whoever comes second is told who was first.
+"""
+
+from case_store.tasks.decisions import approve, complete, reject, retry, skip
+from case_store.tasks.executions import finish_action, start_action
+from case_store.tasks.opening import ask, decide_condition
+from case_store.tasks.ownership import reassign, take_over
+
+__all__ = [
+    "approve",
+    "ask",
+    "complete",
+    "decide_condition",
+    "finish_action",
+    "reassign",
+    "reject",
+    "retry",
+    "skip",
+    "start_action",
+    "take_over",
+]
