@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
-from sqlalchemy import Delete, Insert, TextClause, Update, event, insert, inspect
-from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
+from sqlalchemy import Delete, Insert, TextClause, TextualSelect, Update, event, insert, inspect
+from sqlalchemy.orm import FromStatement, ORMExecuteState, Session, UOWTransaction
 from sqlalchemy.schema import ExecutableDDLElement
 
 from case_store.audit.events import Event
@@ -152,7 +152,9 @@ def _insert(session: Session, events: list[Event]) -> None:
 
 @event.listens_for(GuardedSession, "do_orm_execute")
 def _before_execute(state: ORMExecuteState) -> None:
-    statement = getattr(state.statement, "element", state.statement)  # text().columns(), from_statement(text())
+    statement = state.statement
+    if isinstance(statement, TextualSelect | FromStatement):  # text().columns(), select().from_statement(text())
+        statement = statement.element
     match statement:
         case Insert() | Update() | Delete():
             name = str(statement.table)

@@ -1,10 +1,14 @@
 """The case store on both databases, each test with one of its own."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import make_url
 
@@ -14,6 +18,7 @@ from case_store.store import CaseStore
 from tests import postgres
 
 DATABASES = ("sqlite", "postgresql")
+Sql = Callable[[str], Awaitable[Sequence[Sequence[object]]]]
 
 
 def _in_thread(statement: str) -> None:
@@ -28,8 +33,6 @@ def _with_database(url: str, name: str) -> str:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The name of a migrated, empty database that tests copy: append-only tables cannot be emptied between tests."""
-    import asyncio
-
     name = f"casewright_template_{uuid4().hex[:12]}"
     _in_thread(f'CREATE DATABASE "{name}"')
     with ThreadPoolExecutor(1) as thread:
@@ -48,11 +51,25 @@ def postgres_database(postgres_url: str, postgres_template: str) -> Iterator[str
 
 
 @pytest.fixture
-async def sqlite_database(tmp_path: Path) -> str:
+def postgres_empty(postgres_url: str) -> Iterator[str]:
+    """URL of a PostgreSQL database without tables."""
+    name = f"casewright_empty_{uuid4().hex[:12]}"
+    _in_thread(f'CREATE DATABASE "{name}"')
+    yield _with_database(postgres_url, name)
+    _in_thread(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def sqlite_empty(tmp_path: Path) -> str:
+    """URL of an SQLite database that does not exist yet."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'data' / 'casewright.db'}"
+
+
+@pytest.fixture
+async def sqlite_database(sqlite_empty: str) -> str:
     """URL of a migrated SQLite database of this test's own."""
-    url = f"sqlite+aiosqlite:///{tmp_path / 'casewright.db'}"
-    await migrate.upgrade(url)
-    return url
+    await migrate.upgrade(sqlite_empty)
+    return sqlite_empty
 
 
 @pytest.fixture(params=DATABASES)
@@ -61,9 +78,55 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqlite_database" if request.param == "sqlite" else "postgres_database"))
 
 
+@pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """URL of a database without tables, once for each kind."""
+    return str(request.getfixturevalue("sqlite_empty" if request.param == "sqlite" else "postgres_empty"))
+
+
 @pytest.fixture
 async def store(database_url: str, tmp_path: Path) -> AsyncIterator[CaseStore]:
     """The case store on an empty database, once for each kind."""
     store = await CaseStore.open(Settings(home=tmp_path, database_url=database_url))
     yield store
     await store.close()
+
+
+@pytest.fixture
+async def sqlite_store(sqlite_database: str, tmp_path: Path) -> AsyncIterator[CaseStore]:
+    """The case store on SQLite."""
+    store = await CaseStore.open(Settings(home=tmp_path, database_url=sqlite_database))
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def postgres_store(postgres_database: str, tmp_path: Path) -> AsyncIterator[CaseStore]:
+    """The case store on PostgreSQL."""
+    store = await CaseStore.open(Settings(home=tmp_path, database_url=postgres_database))
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def sql(request: pytest.FixtureRequest) -> Sql:
+    """Run SQL as some other program would, which knows neither our session nor our settings of the connection."""
+    name = "empty_url" if "empty_url" in request.fixturenames else "database_url"
+    return run_sql(str(request.getfixturevalue(name)))
+
+
+def run_sql(url: str) -> Sql:
+    """Return a function that runs SQL on this database and commits."""
+
+    async def on_sqlite(statement: str) -> Sequence[Sequence[object]]:
+        with closing(sqlite3.connect(make_url(url).database or "")) as connection, connection:
+            return connection.execute(statement).fetchall()
+
+    async def on_postgresql(statement: str) -> Sequence[Sequence[object]]:
+        connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+        try:
+            return [tuple(row) for row in await connection.fetch(statement)]
+        finally:
+            await connection.close()
+
+    return on_sqlite if url.startswith("sqlite") else on_postgresql
