@@ -48,10 +48,13 @@ class Call:
     @asynccontextmanager
     async def store(self) -> "AsyncIterator[CaseStore]":
         """Open the case store, and close it at the end."""
-        from console.opening import opened
+        from case_store.store import CaseStore
 
-        async with opened(self.settings) as store:
+        store = await CaseStore.open(self.settings)
+        try:
             yield store
+        finally:
+            await store.close()
 
     @asynccontextmanager
     async def reading(self) -> "AsyncIterator[Tx]":
@@ -72,7 +75,7 @@ class Call:
             NotAPerson: The name given (or the login name) is not known in the case store.
         """
         from case_store import find
-        from case_store.errors import NotFound
+        from case_store.refusals import NotFound
 
         try:
             return await find.person(tx, self.person_name)

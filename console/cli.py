@@ -10,7 +10,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -20,35 +20,46 @@ from console.errors import ExplainsItself
 
 DONE, REFUSED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
+
+def _version() -> str:
+    try:
+        return version("casewright")
+    except PackageNotFoundError:
+        return "unknown (not installed)"
+
+
 app = App(
     name="casewright",
     help="Security alerts become cases; cases follow their SOP on Prefect; people decide; all of it is on record.",
     help_epilogue="Start with `casewright demo`.",
-    version=lambda: version("casewright"),
+    version=_version,
     default_parameter=Parameter(negative=""),
     help_format="markdown",
 )
-app.meta.group_parameters = Group("Options of every command", sort_key=99)
+_EVERYWHERE = Group("Options of every command", sort_key=99)
+app.meta.group_parameters = _EVERYWHERE
+app["--help"].group = app["--version"].group = _EVERYWHERE
 
 _RUN = Group("Run Casewright", sort_key=1)
 _WORK = Group("Work on cases", sort_key=2)
 _KEEP = Group("Look after it", sort_key=3)
 
-for _name, _where, _group, _help in (
+_COMMANDS = (
     ("up", "run:up", _RUN, "Start everything on this machine: Prefect server, worker and relay."),
     ("demo", "run:demo", _RUN, "See a real-shaped alert become a case and go through its SOP."),
     ("worker", "engine:worker", _RUN, "Run the flows of cases, against a Prefect server that runs elsewhere."),
     ("relay", "engine:relay", _RUN, "Carry signals to Prefect, its states to the record, and messages to people."),
     ("deploy", "engine:deploy", _RUN, "Register one Prefect deployment for each SOP."),
+    ("alert", "alert:app", _WORK, "Send alerts in, and look at them."),
     ("case", "case:app", _WORK, "Open cases, look at them, add to them, end them."),
     ("task", "task:app", _WORK, "Decide tasks: complete, approve, reject, skip, retry, reassign."),
-    ("alert", "alert:app", _WORK, "Send alerts in, and look at them."),
     ("sop", "sop:app", _KEEP, "List, read and check SOPs."),
     ("people", "people:app", _KEEP, "Bring people in, and list them."),
     ("audit", "audit:app", _KEEP, "Read and export the record."),
     ("db", "db:app", _KEEP, "Bring the database up to date, or check that it is."),
-):
-    app.command(f"console.commands.{_where}", name=_name, group=_group, help=_help)
+)
+for _position, (_name, _where, _group, _help) in enumerate(_COMMANDS):
+    app.command(f"console.commands.{_where}", name=_name, group=_group, help=_help, sort_key=_position)
 
 
 @app.meta.default

@@ -1,6 +1,6 @@
 """Refusals of the command line: each has a name, a reason and a next step."""
 
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 
 @runtime_checkable
@@ -16,7 +16,6 @@ class ConsoleError(Exception):
     """The command was refused."""
 
     next_step: str = "Run the command with --help to see what it takes."
-    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str | None = None, *, next_step: str | None = None) -> None:
         """Say what was refused; without words of its own the class's docstring speaks."""
@@ -58,18 +57,6 @@ class FileRefused(ConsoleError):
 
 class NotFoundHere(ConsoleError):
     """There is no such thing."""
-
-
-class ProblemsFound(ConsoleError):
-    """The check found problems."""
-
-    next_step = "Mend each of them and run the check again."
-
-
-class StoreNotReady(ConsoleError):
-    """The case store cannot be used as it is."""
-
-    next_step = "Run `casewright db upgrade`, then try again."
 
 
 class PortTaken(ConsoleError):

@@ -5,20 +5,18 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from enum import Enum
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from console.text import plain, visible
 
 Row = TypeVar("Row")
 
-AsJson = Annotated[
-    bool, Parameter(name="--json", help="Print one JSON document instead of a table.")
-]
+AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of a table.")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +48,8 @@ class Printer:
         self.err.print(visible(sentence, lines=True), soft_wrap=True)
 
     def json(self, document: object) -> None:
-        """Print one JSON document; non-ASCII is escaped, so no terminal can be driven by it."""
-        sys.stdout.write(json.dumps(jsonable(document), indent=2, ensure_ascii=True) + "\n")
+        """Print one JSON document."""
+        sys.stdout.write(as_json_text(document) + "\n")
 
     def table(self, title: str, rows: Iterable[Row], columns: Sequence[Column[Row]]) -> None:
         """Print rows as a table."""
@@ -95,24 +93,27 @@ class Printer:
         self.out.print(grid)
 
 
-def _cell(column: Column[Row], row: Row) -> object:
+def _cell(column: Column[Row], row: Row) -> Text:
     return plain(column.value(row), column.style(row) if column.style else "")
 
 
-def jsonable(value: object) -> object:
-    """Return the value in JSON's own types: dataclasses as objects, times as ISO 8601."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value.value if isinstance(value, Enum) else value
+def as_json_text(document: object) -> str:
+    """Return one JSON document; non-ASCII characters are escaped, so no terminal can be driven by it."""
+    return json.dumps(document, indent=2, ensure_ascii=True, default=_in_json_types)
+
+
+def _in_json_types(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(part) for key, part in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted((jsonable(part) for part in value), key=str)
-    if isinstance(value, list | tuple):
-        return [jsonable(part) for part in value]
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, datetime | date):
-        return value.isoformat()
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    for kind, turn in _TURNS:
+        if isinstance(value, kind):
+            return turn(value)
     return str(value)
+
+
+_TURNS: tuple[tuple[Any, Callable[[Any], object]], ...] = (
+    (Mapping, dict),
+    ((set, frozenset), lambda parts: sorted(parts, key=str)),
+    (timedelta, timedelta.total_seconds),
+    ((datetime, date), lambda at: at.isoformat()),
+)

@@ -2,11 +2,11 @@
 
 Run as a plain script, without site-packages, so that it starts in a few milliseconds and weighs almost nothing:
 
-    reaper.py watch FD             one per supervisor: learns the children's process groups on FD; at end of file it ends them
+    reaper.py watch FD             one per supervisor: learns the children's process groups on FD; at its end, ends them
     reaper.py start FD COMMAND...  once per child: tells its own process group on FD, then becomes COMMAND
 
-The kernel closes the supervisor's end of the pipe whatever it died of, and the child says who it is before it becomes what
-it shall be: there is no moment in between, on Linux and on macOS alike, and grandchildren go along with their group.
+The kernel closes the supervisor's end of the pipe whatever it died of, and the child says who it is before it becomes
+what it shall be: there is no moment in between, on Linux and on macOS alike, and grandchildren go with their group.
 """
 
 import os

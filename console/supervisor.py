@@ -236,7 +236,7 @@ class Supervisor:
 async def _ready(child: _Child) -> None:
     if child.plan.says is not None:
         await child.said.wait()
-    while child.plan.probe is not None and not await child.plan.probe():
+    while child.plan.probe is not None and not await child.plan.probe():  # noqa: ASYNC110 - another process tells
         await asyncio.sleep(0.1)
 
 

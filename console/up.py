@@ -39,10 +39,10 @@ class Site:
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of the children: this site's Prefect, and no other that the user may have set up."""
         own = {
-            "CASEWRIGHT_HOME": str(self.home),
+            "CASEWRIGHT_HOME": str(self.home.absolute()),
             "CASEWRIGHT_PREFECT_API_URL": self.api,
             "CASEWRIGHT_PREFECT_UI_URL": self.ui,
-            "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_HOME": str(self.home.absolute() / "prefect"),
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
@@ -135,7 +135,6 @@ async def running(home: Path, port: int, console: Console) -> AsyncIterator[Site
         PortTaken: Something else listens on the port.
         ChildFailed: A part did not start.
     """
-    home = home.resolve()
     with held(home):
         site = Site(home, free_port(port))
         await _upgrade(site)
@@ -152,10 +151,10 @@ async def running(home: Path, port: int, console: Console) -> AsyncIterator[Site
 
 
 async def _upgrade(site: Site) -> None:
-    from case_store import migrations
+    from case_store import migrate
     from case_store.settings import Settings
 
-    await asyncio.to_thread(migrations.upgrade, Settings(home=site.home).database_url)
+    await migrate.upgrade(Settings(home=site.home).database_url)
 
 
 async def up(home: Path, port: int, console: Console) -> int:

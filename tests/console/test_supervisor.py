@@ -128,7 +128,8 @@ async def test_a_dead_child_is_started_again_with_growing_pauses(notes, plan, tm
     async with Supervisor(notes) as supervisor:
         await supervisor.start(dying)
         await notes.until("died", "one", 7, 0.02, times=2)
-    assert [words for words in notes.said if words[0] == "died"][:2] == [("died", "one", 7, 0.01), ("died", "one", 7, 0.02)]
+    deaths = [words for words in notes.said if words[0] == "died"]
+    assert deaths[:2] == [("died", "one", 7, 0.01), ("died", "one", 7, 0.02)]
 
 
 async def test_a_killed_child_comes_back(notes, plan):

@@ -1,0 +1,173 @@
+"""`casewright case`: open cases, look at them, add to them, end them."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from case_store.views import CaseRow
+from cyclopts import App, Parameter
+
+from case_store import cases, evidence, find, notes, views
+from case_store.actor import Actor
+from case_store.blobs import Blobs
+from case_store.models import CaseState, Severity
+from console.call import Here
+from console.files import chunks
+from console.library import library
+from console.output import AsJson, Column
+from console.pages import show_case
+
+app = App(name="case", help="Open cases, look at them, add to them, end them. A case is named by its number.")
+
+
+@app.command(name="open")
+async def open_(
+    *,
+    sop: Annotated[str, Parameter(help="Key of the SOP it runs by; see `casewright sop list`.")],
+    title: Annotated[str, Parameter(help="One line that says what happened.")],
+    severity: Annotated[Severity | None, Parameter(help="Else the alert's, else the SOP's.")] = None,
+    alert: Annotated[str | None, Parameter(help="Id of the alert it is about.")] = None,
+    owner: Annotated[str | None, Parameter(help="Who owns it; else the SOP says.")] = None,
+    as_json: AsJson = False,
+    call: Here,
+) -> None:
+    """Open a case. Its tasks begin as soon as a worker runs."""
+    loaded = library(call).get(sop)
+    async with call.writing() as (tx, person):
+        case = await cases.open_case(
+            tx,
+            loaded,
+            title,
+            severity,
+            alert=await find.alert(tx, alert) if alert else None,
+            owner=await find.person(tx, owner) if owner else None,
+            by=Actor.person(person),
+            at=call.now,
+        )
+    if as_json:
+        call.printer.json({"id": case.id, "number": case.number, "title": case.title, "severity": case.severity})
+    else:
+        call.printer.say(f"opened CASE-{case.number}: {case.title}")
+
+
+_COLUMNS = [
+    Column[CaseRow]("Case", lambda row: row.number, right=True, whole=True),
+    Column[CaseRow]("Title", lambda row: row.title),
+    Column[CaseRow]("Severity", lambda row: row.severity, whole=True),
+    Column[CaseRow]("State", lambda row: row.state, whole=True),
+    Column[CaseRow]("SOP", lambda row: row.sop_key),
+    Column[CaseRow]("Owner", lambda row: row.owner),
+    Column[CaseRow]("Opened", lambda row: row.opened_at, whole=True),
+]
+
+
+@app.command(name="list")
+async def list_(
+    *,
+    state: Annotated[Literal["open", "closed", "cancelled", "all"], Parameter(help="Which cases.")] = "open",
+    as_json: AsJson = False,
+    call: Here,
+) -> None:
+    """List cases, the newest first."""
+    wanted: CaseState | None = None if state == "all" else state
+    async with call.reading() as tx:
+        rows = await views.cases(tx, state=wanted)
+    call.printer.listing("cases", rows, _COLUMNS, as_json=as_json, empty="no such cases")
+
+
+Number = Annotated[str, Parameter(help="Number of the case, such as 12.")]
+Reason = Annotated[str, Parameter(help="Why, for the record.")]
+
+
+@app.command
+async def show(case: Number, /, *, as_json: AsJson = False, call: Here) -> None:
+    """Show one case: stages and tasks, alerts, evidence, observables, notes."""
+    async with call.reading() as tx:
+        page = await views.case(tx, (await find.case(tx, case)).number)
+    if as_json:
+        call.printer.json(page)
+    else:
+        show_case(call.printer, page)
+
+
+@app.command
+async def note(
+    case: Number,
+    text: Annotated[str, Parameter(help="The note, in Markdown.")],
+    /,
+    *,
+    task: Annotated[str | None, Parameter(help="Key of the task it is about.")] = None,
+    call: Here,
+) -> None:
+    """Write a note into a case."""
+    async with call.writing() as (tx, person):
+        of = await find.case(tx, case)
+        about = await find.task_of(tx, of, task) if task else None
+        await notes.add(tx, of, text, task=about, author=person, by=Actor.person(person), at=call.now)
+    call.printer.say(f"noted in CASE-{of.number}")
+
+
+@app.command
+async def attach(
+    case: Number,
+    file: Annotated[Path, Parameter(help="The file.")],
+    /,
+    *,
+    task: Annotated[str | None, Parameter(help="Key of the task it belongs to.")] = None,
+    as_json: AsJson = False,
+    call: Here,
+) -> None:
+    """Attach a file as evidence; it is kept under its SHA-256 and never changed."""
+    async with call.reading() as tx:  # refused before much is copied
+        await find.case(tx, case)
+        await call.person(tx)
+    blobs = Blobs(call.settings.blobs)
+    stored = await blobs.put(chunks(file, call.printer.err))
+    async with call.writing() as (tx, person):
+        of = await find.case(tx, case)
+        kept = await evidence.attach(
+            tx,
+            of,
+            blobs,
+            name=file.name,
+            content=stored,
+            task=await find.task_of(tx, of, task) if task else None,
+            by=Actor.person(person),
+            at=call.now,
+        )
+    if as_json:
+        call.printer.json({"id": kept.id, "name": kept.name, "sha256": kept.sha256, "size": kept.size})
+    else:
+        call.printer.say(f"attached {kept.name} to CASE-{of.number} ({kept.size} bytes, SHA-256 {kept.sha256})")
+
+
+@app.command
+async def close(
+    case: Number,
+    /,
+    *,
+    resolution: Annotated[str, Parameter(help="How the matter ended.")],
+    call: Here,
+) -> None:
+    """Close a case; refused while tasks are open that the SOP makes mandatory."""
+    async with call.writing() as (tx, person):
+        of = await find.case(tx, case)
+        await cases.close(tx, of, resolution, by=Actor.person(person), at=call.now)
+    call.printer.say(f"CASE-{of.number} is closed")
+
+
+@app.command
+async def cancel(case: Number, /, *, reason: Reason, call: Here) -> None:
+    """Cancel a case: its open tasks are cancelled with it."""
+    async with call.writing() as (tx, person):
+        of = await find.case(tx, case)
+        await cases.cancel(tx, of, reason, by=Actor.person(person), at=call.now)
+    call.printer.say(f"CASE-{of.number} is cancelled")
+
+
+@app.command
+async def reopen(case: Number, /, *, reason: Reason, call: Here) -> None:
+    """Open a closed or cancelled case again; what was cancelled waits again."""
+    async with call.writing() as (tx, person):
+        of = await find.case(tx, case)
+        await cases.reopen(tx, of, reason, by=Actor.person(person), at=call.now)
+    call.printer.say(f"CASE-{of.number} is open again")

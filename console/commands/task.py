@@ -1,0 +1,193 @@
+"""`casewright task`: decide tasks."""
+
+from typing import Annotated
+
+from case_store.views import TaskRow
+from cyclopts import App, Parameter
+
+from case_store import find, tasks, views
+from case_store.actor import Actor
+from case_store.models import Task
+from case_store.store import Tx
+from console import naming
+from console.call import Here
+from console.output import AsJson, Column
+from console.pages import show_task
+
+app = App(name="task", help="Decide tasks. A task is named CASE/KEY, such as 12/confirm, or by its id.")
+
+VIA = "cli"
+"""The channel that decisions made here are recorded with."""
+
+Name = Annotated[str, Parameter(help="CASE/KEY, such as 12/confirm, or the task's id.")]
+Note = Annotated[str | None, Parameter(help="A note that goes with the decision; some SOPs demand one.")]
+TakeOver = Annotated[bool, Parameter(help="The task is not yours: take it over first. That is recorded.")]
+
+_COLUMNS = [
+    Column[TaskRow]("Task", lambda row: f"{row.case_number}/{row.key}"),
+    Column[TaskRow]("Title", lambda row: row.title),
+    Column[TaskRow]("State", lambda row: row.state, whole=True),
+    Column[TaskRow]("Owner", lambda row: row.owner),
+    Column[TaskRow]("Due", lambda row: row.due_at, whole=True),
+    Column[TaskRow]("Case", lambda row: row.case_title),
+]
+
+
+@app.command(name="list")
+async def list_(
+    *,
+    state: Annotated[str | None, Parameter(help="Only tasks in this state; `all` for every state.")] = "open",
+    owner: Annotated[str | None, Parameter(help="Only tasks of this person, or of a role they have.")] = None,
+    mine: Annotated[bool, Parameter(help="Only your own.")] = False,
+    as_json: AsJson = False,
+    call: Here,
+) -> None:
+    """List tasks that wait for people, the most urgent first."""
+    async with call.reading() as tx:
+        person = await call.person(tx) if mine else await find.person(tx, owner) if owner else None
+        rows = await views.tasks(tx, owner=person, state=None if state == "all" else state)
+    call.printer.listing("tasks", rows, _COLUMNS, as_json=as_json, empty="no such tasks")
+
+
+@app.command
+async def show(task: Name, /, *, as_json: AsJson = False, call: Here) -> None:
+    """Show one task: what to do, its form, and what was decided."""
+    async with call.reading() as tx:
+        found = await naming.task(tx, task)
+        await show_task(call.printer, tx, found, as_json=as_json)
+
+
+@app.command
+async def complete(
+    task: Name,
+    /,
+    *,
+    set_: Annotated[
+        tuple[str, ...], Parameter(name="--set", help="One field of the form, as field=value; once for each field.")
+    ] = (),
+    note: Note = None,
+    take_over: TakeOver = False,
+    call: Here,
+) -> None:
+    """Close a task as done, with the answers to its form."""
+    answers = naming.values(set_)
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        done = await tasks.complete(
+            tx,
+            found,
+            form_values=answers,
+            note=note,
+            take_over=take_over,
+            signed_by=person,
+            via=VIA,
+            by=Actor.person(person),
+            at=call.now,
+        )
+        said = await _said(tx, done)
+    call.printer.say(said)
+
+
+@app.command
+async def approve(
+    task: Name,
+    /,
+    *,
+    note: Note = None,
+    take_over: TakeOver = False,
+    call: Here,
+) -> None:
+    """Approve what an approval task asks for; its action then runs with exactly these parameters."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        done = await tasks.approve(
+            tx, found, note=note, take_over=take_over, signed_by=person, via=VIA, by=Actor.person(person), at=call.now
+        )
+        said = await _said(tx, done)
+    call.printer.say(said)
+
+
+@app.command
+async def reject(
+    task: Name,
+    /,
+    *,
+    note: Note = None,
+    take_over: TakeOver = False,
+    call: Here,
+) -> None:
+    """Refuse what an approval task asks for."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        done = await tasks.reject(
+            tx, found, note=note, take_over=take_over, signed_by=person, via=VIA, by=Actor.person(person), at=call.now
+        )
+        said = await _said(tx, done)
+    call.printer.say(said)
+
+
+@app.command
+async def skip(
+    task: Name,
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="Why.")],
+    take_over: TakeOver = False,
+    call: Here,
+) -> None:
+    """Leave a task out, with a reason; refused where the SOP makes it mandatory."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        done = await tasks.skip(
+            tx, found, reason, take_over=take_over, signed_by=person, via=VIA, by=Actor.person(person), at=call.now
+        )
+        said = await _said(tx, done)
+    call.printer.say(said)
+
+
+@app.command
+async def retry(
+    task: Name,
+    /,
+    *,
+    note: Note = None,
+    take_over: TakeOver = False,
+    call: Here,
+) -> None:
+    """Let an action that failed, or whose outcome nobody knows, run again."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        done = await tasks.retry(
+            tx, found, note=note, take_over=take_over, signed_by=person, via=VIA, by=Actor.person(person), at=call.now
+        )
+        said = await _said(tx, done)
+    call.printer.say(said)
+
+
+@app.command
+async def reassign(
+    task: Name,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="Handle or e-mail of the new owner.")],
+    call: Here,
+) -> None:
+    """Give a task to somebody else, who is told."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        owner = await find.person(tx, to)
+        done = await tasks.reassign(tx, found, owner, by=Actor.person(person), at=call.now)
+        said = f"{await _name(tx, done)} now belongs to {owner.handle}"
+    call.printer.say(said)
+
+
+async def _said(tx: Tx, task: Task) -> str:
+    name = await _name(tx, task)
+    if task.state == "waiting":
+        return f"{name}: decided; its action runs next"
+    return f"{name} is {task.state.replace('_', ' ')}"
+
+
+async def _name(tx: Tx, task: Task) -> str:
+    case = await find.case(tx, task.case_id)
+    return f"{case.number}/{task.key}"
