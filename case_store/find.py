@@ -72,6 +72,12 @@ async def person(tx: Tx, ref: str) -> Person:
     return found
 
 
+async def people_with_role(tx: Tx, role: str) -> list[Person]:
+    """Find the active people who have a role, by handle."""
+    active = await tx.session.scalars(select(Person).where(Person.active).order_by(Person.handle))
+    return [one for one in active if role in one.roles]
+
+
 async def alert(tx: Tx, alert_id: str, *, lock: bool = False) -> Alert:
     """Find an alert by id."""
     found = await _one(tx, select(Alert).where(Alert.id == alert_id), lock=lock)

@@ -1,4 +1,4 @@
-"""The people who own and decide: read from a list, and found by role."""
+"""The people who own and decide, as an installation lists them."""
 
 from __future__ import annotations
 
@@ -55,12 +55,6 @@ class _Entry:
     manager: str | None
     roles: tuple[str, ...]
     time_zone: str | None
-
-
-async def with_role(tx: Tx, role: str) -> list[Person]:
-    """Return the active people who have a role, by handle."""
-    active = await tx.session.scalars(select(Person).where(Person.active).order_by(Person.handle))
-    return [person for person in active if role in person.roles]
 
 
 def parse_csv(text: str) -> list[Row]:

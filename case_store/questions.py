@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
@@ -44,18 +45,27 @@ async def of_task(tx: Tx, task: Task) -> list[Question]:
     return list(await tx.session.scalars(wanted))
 
 
+async def of_tasks(tx: Tx, tasks: Collection[Task]) -> dict[str, list[Question]]:
+    """Return the forms of some tasks, by the task's id; the first first."""
+    wanted = select(Question).where(Question.task_id.in_([task.id for task in tasks])).order_by(Question.attempt)
+    found: dict[str, list[Question]] = {task.id: [] for task in tasks}
+    for question in await tx.session.scalars(wanted):
+        found[question.task_id].append(question)
+    return found
+
+
 async def of_run(tx: Tx, flow_run_id: str) -> Question | None:
     """Return the form that waits, or waited, in a flow run."""
     found: Question | None = await tx.session.scalar(select(Question).where(Question.flow_run_id == flow_run_id))
     return found
 
 
-async def open_questions(tx: Tx, case: Case) -> list[Question]:
-    """Return the forms of a case that still wait."""
+async def open_questions(tx: Tx, case: Case) -> list[tuple[Question, Task]]:
+    """Return the forms of a case that still wait, each with its task."""
     wanted = (
-        select(Question)
+        select(Question, Task)
         .join(Task, Task.id == Question.task_id)
         .where(Task.case_id == case.id, Question.closed_at.is_(None))
         .order_by(Task.position, Question.attempt)
     )
-    return list(await tx.session.scalars(wanted))
+    return [(question, task) for question, task in await tx.session.execute(wanted)]

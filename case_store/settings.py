@@ -1,6 +1,7 @@
 """Settings, from the environment (`CASEWRIGHT_...`). Importing this loads no database code."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -31,6 +32,10 @@ class Settings(BaseSettings):
     public_url: str = Field("http://127.0.0.1:4280", description="Where people reach the console; used in messages.")
     prefect_api_url: str = Field("http://127.0.0.1:4200/api", description="Where the Prefect server answers.")
     prefect_ui_url: str = Field("http://127.0.0.1:4200", description="Where people see the Prefect UI.")
+
+    orphan_after: timedelta = Field(
+        timedelta(seconds=30), description="How long a run may claim to be carried out by a process that gives no sign."
+    )
 
     smtp_host: str | None = Field(None, description="Mail server; without it no mail is sent.")
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")

@@ -5,9 +5,9 @@ it and from wherever: it re-reads the task under the lock of its case, and whoev
 """
 
 from case_store.tasks.decisions import approve, complete, reject, retry, skip
-from case_store.tasks.executions import finish_action, start_action
+from case_store.tasks.executions import finish_action, running_execution, start_action
 from case_store.tasks.opening import ask, decide_condition
-from case_store.tasks.ownership import reassign, take_over
+from case_store.tasks.ownership import reassign, recipients, take_over
 
 __all__ = [
     "approve",
@@ -16,8 +16,10 @@ __all__ = [
     "decide_condition",
     "finish_action",
     "reassign",
+    "recipients",
     "reject",
     "retry",
+    "running_execution",
     "skip",
     "start_action",
     "take_over",

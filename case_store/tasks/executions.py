@@ -77,10 +77,11 @@ async def finish_action(
     output: JsonMap,
     evidence: Sequence[Evidence] = (),
     error: str | None = None,
+    again: bool = False,
     by: Actor,
     at: datetime,
 ) -> Task:
-    """Record how a run ended, and return its task: done, failed or of unknown outcome.
+    """Record how a run ended, and return its task: done, failed, of unknown outcome, or still running.
 
     A case that was closed meanwhile keeps its task closed; the result is on record all the same, because the action
     has had its effect.
@@ -92,6 +93,7 @@ async def finish_action(
         output: Its results, by field; conditions read them as `tasks.KEY.FIELD`.
         evidence: What it attached; the first is the run's own result.
         error: What went wrong, None when it succeeded.
+        again: It failed without effect and the engine tries it again by itself; the task goes on running.
         by: Who says so.
         at: Now.
 
@@ -105,7 +107,7 @@ async def finish_action(
         raise StaleExecution(f"run {execution.number} of {task_label(case, task)} ended as {execution.outcome}")
     _ended(execution, outcome, output, evidence, error, at)
     tx.record("execution.ended", execution, by=by, at=at, facts={"evidence": [one.sha256 for one in evidence]})
-    if lifecycle.closed("task", task.state):
+    if lifecycle.closed("task", task.state) or again:
         await tx.flush()
         return task
     await _closed_or_asking(tx, case, task, execution, by=by, at=at)
@@ -159,6 +161,11 @@ def _canonical_text(output: JsonMap) -> str:
 
 def _milliseconds(duration: timedelta) -> int:
     return max(0, round(duration / timedelta(milliseconds=1)))
+
+
+async def running_execution(tx: Tx, task: Task) -> Execution | None:
+    """Return the run of a task that has begun and not ended; None when there is none."""
+    return next((one for one in reversed(await _executions(tx, task)) if one.ended_at is None), None)
 
 
 async def _executions(tx: Tx, task: Task) -> list[Execution]:

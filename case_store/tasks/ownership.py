@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from case_store import find, notices, people, sops
+from case_store import find, notices, sops
 from case_store.actor import Actor
 from case_store.models import Case, Person, Task
 from case_store.refusals import FourEyes, NotApprover, NotFound, NotYours, PersonInactive
@@ -43,7 +43,7 @@ async def recipients(tx: Tx, task: Task) -> list[Person]:
     if task.owner_id is not None:
         owner = await tx.session.get(Person, task.owner_id)
         return [owner] if owner is not None and owner.active else []
-    return await people.with_role(tx, task.owner_role) if task.owner_role else []
+    return await find.people_with_role(tx, task.owner_role) if task.owner_role else []
 
 
 async def reassign(tx: Tx, task: Task, to: Person, *, by: Actor, at: datetime) -> Task:

@@ -1,0 +1,34 @@
+"""From what somebody entered to the verb that puts it on record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from case_store import models, tasks
+from case_store.actor import Actor
+from case_store.forms import FormRefused
+from case_store.store import Tx
+from flows.question_form import Answer
+
+
+async def decide(tx: Tx, task: models.Task, answer: Answer, *, signed_by: models.Person, via: str, by: Actor, at: datetime) -> None:
+    """Put an answer on record.
+
+    Raises:
+        FormRefused: There is no such decision.
+        StoreError: The verb refuses it; see `case_store.tasks`.
+    """
+    who = {"signed_by": signed_by, "via": via, "take_over": answer.take_over, "by": by, "at": at}
+    match answer.decision:
+        case "done":
+            await tasks.complete(tx, task, form_values=answer.values, note=answer.note, **who)
+        case "approve":
+            await tasks.approve(tx, task, note=answer.note, **who)
+        case "reject":
+            await tasks.reject(tx, task, note=answer.note, **who)
+        case "skip":
+            await tasks.skip(tx, task, answer.note or "", **who)
+        case "retry":
+            await tasks.retry(tx, task, note=answer.note, **who)
+        case other:
+            raise FormRefused([f"decision: {other!r} is none of done, approve, reject, skip, retry"])

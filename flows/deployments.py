@@ -1,0 +1,131 @@
+"""The deployments of this installation: what `prefect.yaml` says, and how it gets to the server.
+
+There is one way to deploy, Prefect's own. `prefect.yaml` in the repository is what `render` writes for the built-in SOPs
+(a test compares them); `casewright deploy` writes the same for all SOPs of this installation and has Prefect deploy it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from io import StringIO
+from pathlib import Path
+
+from prefect import __version__ as prefect_version
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectAlreadyExists
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import LiteralScalarString
+
+from case_store.settings import Settings
+from flows import names
+from flows.sop_text import describe
+from flows.worker import CasewrightWorker
+from sop.library import Library
+from sop.model import Sop
+
+SWEEP_EVERY_SECONDS = 60
+_HEAD = "Written by `casewright deploy --write`; the deployments of the built-in SOPs.\n"
+
+
+class DeployFailed(Exception):
+    """Prefect refused the deployments; what it said stands above."""
+
+
+def render(sops: Iterable[Sop]) -> str:
+    """Return the text of `prefect.yaml` for these SOPs."""
+    document = {
+        "name": "casewright",
+        "prefect-version": prefect_version,
+        "deployments": [*(_of_sop(sop) for sop in sops), _manual_task(), _sweep()],
+    }
+    yaml = YAML()
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    text = StringIO()
+    text.write(f"# {_HEAD}")
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+async def deploy(settings: Settings) -> None:
+    """Deploy everything of this installation to the Prefect server in use.
+
+    Raises:
+        DeployFailed: Prefect refused.
+    """
+    library = Library.load(settings.sops, settings.actions)
+    async with get_client() as client:
+        await ensure_work_pool(client)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    file = settings.home / "prefect.yaml"
+    file.write_text(render(loaded.sop for loaded in library.sops.values()), encoding="utf-8")
+    command = (sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file))
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ)
+    if await process.wait() != 0:
+        raise DeployFailed(DeployFailed.__doc__)
+
+
+async def ensure_work_pool(client: PrefectClient) -> None:
+    """Create the work pool if it is not there."""
+    template = CasewrightWorker.get_default_base_job_template()
+    try:
+        await client.create_work_pool(
+            WorkPoolCreate(name=names.WORK_POOL, type=names.WORKER_TYPE, base_job_template=template)
+        )
+    except ObjectAlreadyExists:
+        return
+
+
+def _of_sop(sop: Sop) -> Mapping[str, object]:
+    return _deployment(
+        sop.key,
+        f"flows.sops.{names.attribute(sop.key)}",
+        description=describe(sop),
+        version=str(sop.version),
+        tags=[names.TAG, "sop"],
+    )
+
+
+def _manual_task() -> Mapping[str, object]:
+    return _deployment(
+        names.MANUAL_TASK,
+        "flows.manual_task.manual_task",
+        description="Tasks that wait for people. Open a waiting run, press Resume, fill in the form, submit.",
+        tags=[names.TAG],
+    )
+
+
+def _sweep() -> Mapping[str, object]:
+    return {
+        **_deployment(
+            names.SWEEP,
+            "flows.sweep.sweep",
+            description="Brings Prefect in step with the case store.",
+            tags=["casewright-upkeep"],
+        ),
+        "schedules": [{"interval": SWEEP_EVERY_SECONDS, "active": True}],
+        "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
+    }
+
+
+def _deployment(name: str, entrypoint: str, *, description: str, tags: list[str], version: str | None = None) -> dict[str, object]:
+    text = LiteralScalarString(description.rstrip() + "\n") if "\n" in description else description
+    return {
+        "name": name,
+        "entrypoint": entrypoint,
+        "description": text,
+        **({"version": version} if version else {}),
+        "tags": tags,
+        "work_pool": {"name": names.WORK_POOL},
+        "pull": [],
+    }
+
+
+def write(path: Path) -> None:
+    """Write `prefect.yaml` for the built-in SOPs."""
+    library = Library.load((), ())
+    path.write_text(render(loaded.sop for loaded in library.sops.values()), encoding="utf-8")

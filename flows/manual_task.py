@@ -1,0 +1,77 @@
+"""What runs when somebody answers a form: the answer is put on record, or refused with the reason.
+
+The run has waited in Suspended since it was created and executes only now, for a moment.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+from prefect.states import Completed, Failed, State
+
+from case_store import find, models, questions, signals, sops
+from case_store.actor import Actor
+from case_store.errors import StoreError, StoreUnavailable
+from case_store.refusals import AlreadyDecided
+from flows import decisions, names, question_form
+from flows import questions as prefect_questions
+from flows.clock import now
+from flows.resources import Resources, resources
+
+VIA = "Prefect UI"
+
+
+@flow(
+    name=names.MANUAL_TASK,
+    description=(
+        "A task that waits for a person. Press **Resume**, fill in the form, submit. "
+        "Its runs are created by cases; do not run it by itself."
+    ),
+    persist_result=False,
+)
+async def manual_task(task_id: str, attempt: int) -> State[None]:
+    """Put the answer to a task's form on record."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("manual-task runs as a flow run")
+    run_id = context.flow_run.id
+    async with resources() as own, get_client() as client:
+        try:
+            entered = await prefect_questions.answer_to(client, run_id, task_id, attempt)
+            message = await _decide(own, run_id, task_id, entered)
+        except StoreUnavailable:
+            raise  # nothing is wrong with the answer: the sweep has the run carried out again
+        except AlreadyDecided as error:
+            await _close(own, task_id, attempt, run_id)
+            return Completed(name="AlreadyDecided", message=f"{error} Your answer was not used.")
+        except (StoreError, LookupError) as error:
+            reason = error.diagnostics() if isinstance(error, StoreError) else str(error)
+            await _close(own, task_id, attempt, run_id, refusal=reason)
+            return Failed(name="Refused", message=f"{reason}\nThe task is asked again.")
+        return Completed(message=message)
+
+
+async def _decide(own: Resources, run_id: UUID, task_id: str, entered: dict[str, object]) -> str:
+    async with own.store.transaction(request_id=str(run_id)) as tx:
+        task = await find.task(tx, task_id, lock=True)
+        wanted = (await sops.pinned(tx, await find.case(tx, task.case_id))).sop.task(task.key)
+        answer = question_form.read(wanted, entered)
+        signer = await find.person(tx, answer.signed_by)
+        await decisions.decide(tx, task, answer, signed_by=signer, via=VIA, by=Actor.person(signer), at=now())
+        for question in await questions.of_task(tx, task):
+            if question.flow_run_id == str(run_id):
+                await questions.close(tx, question, at=now())
+        return f"{answer.decision.capitalize()} by {signer.handle}."
+
+
+async def _close(own: Resources, task_id: str, attempt: int, run_id: UUID, refusal: str | None = None) -> None:
+    """Close this question; the case moves, so that the next pass asks again if it must."""
+    async with own.store.transaction(request_id=str(run_id)) as tx:
+        task = await find.task(tx, task_id)
+        question = await tx.session.get(models.Question, (task_id, attempt))
+        if question is not None:
+            await questions.close(tx, question, at=now(), refusal=refusal)
+        await signals.raise_(tx, await find.case(tx, task.case_id), at=now())

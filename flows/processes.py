@@ -1,0 +1,64 @@
+"""The engine's processes, each a coroutine that runs until it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+from prefect.client.orchestration import get_client
+from prefect.context import AsyncClientContext
+
+from case_store.settings import Settings
+from flows import deployments, names
+from flows import sweep as sweeping
+from flows.relay.service import relay as relay_service
+from flows.resources import resources
+from flows.worker import CasewrightWorker
+
+# Each run holds a few connections and some memory; more at once only wait for each other.
+RUNS_AT_ONCE = 32
+
+
+async def serve(settings: Settings) -> None:
+    """Be worker and relay in one process; prints `ready` when both work."""
+    async with resources(settings) as own, AsyncClientContext.get_or_create() as shared, asyncio.TaskGroup() as group:
+        await deployments.ensure_work_pool(shared.client)
+        working = CasewrightWorker(names.WORK_POOL, name=_name("serve"), limit=RUNS_AT_ONCE)
+        group.create_task(working.start(printer=_say_ready))
+        group.create_task(relay_service(own, shared.client))
+
+
+async def worker(settings: Settings) -> None:
+    """Be a worker; prints `ready` when it works."""
+    async with resources(settings), get_client() as client:
+        await deployments.ensure_work_pool(client)
+        await CasewrightWorker(names.WORK_POOL, name=_name("worker"), limit=RUNS_AT_ONCE).start(printer=_say_ready)
+
+
+async def relay(settings: Settings) -> None:
+    """Be a relay; prints `ready` when it works."""
+    async with resources(settings) as own, get_client() as client:
+        _say_ready("relay")
+        await relay_service(own, client)
+
+
+async def deploy(settings: Settings) -> None:
+    """Deploy all SOPs of this installation."""
+    await deployments.deploy(settings)
+
+
+async def sweep(settings: Settings) -> None:
+    """Sweep once and print what was repaired."""
+    async with resources(settings) as own, get_client() as client:
+        os.write(1, f"{await sweeping.sweep_once(own, client)}\n".encode())
+
+
+def _say_ready(message: str) -> None:
+    """Say it when a worker says that it started; not when it says that it stopped."""
+    if "stopped" not in message:
+        os.write(1, b"ready\n")
+
+
+def _name(kind: str) -> str:
+    return f"casewright-{kind}-{socket.gethostname()}-{os.getpid()}"

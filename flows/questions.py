@@ -1,0 +1,105 @@
+"""Asks people in the Prefect UI: one child run per question, created in Suspended with a form, and no process behind it.
+
+The child hangs below the stage's run, so both UIs draw it there. The case store notes each question after all of it is
+in Prefect, so a question that was begun and interrupted is simply asked again: its idempotency key finds the same run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from httpx import HTTPStatusError
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import State
+
+from prefect.input import keyset_from_paused_state
+from prefect.input.run_input import Keyset, keyset_from_base_key
+from prefect.states import Pending, Suspended
+from prefect.tasks import Task as PrefectTask
+
+from case_store import models, questions
+from case_store.store import CaseStore
+
+from flows import names, question_form, runs
+from flows.question_form import Facts
+from sop import model
+
+_ALREADY_THERE = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in Prefect a question is shown: below the run of a stage."""
+
+    number: int
+    stage_key: str
+    stage_run_id: UUID
+
+
+async def ask(
+    client: PrefectClient, store: CaseStore, place: Place, task: models.Task, sop_task: model.Task, facts: Facts, at: datetime
+) -> None:
+    """Ask a person about a task, and note that it was asked."""
+    name = names.run_name(place.number, place.stage_key, sop_task.title)
+    parent = await client.create_task_run(
+        task=PrefectTask(fn=_waits, name=sop_task.title),
+        flow_run_id=place.stage_run_id,
+        dynamic_key=f"{task.key}-{facts.attempt}",
+        name=f"{sop_task.title} ({facts.attempt})" if facts.attempt > 1 else sop_task.title,
+        state=Pending(),
+        extra_tags=[names.TAG, names.case_tag(place.number)],
+    )
+    state, keyset = _waiting_state(task.id, facts.attempt)
+    run = await client.create_flow_run_from_deployment(
+        await runs.deployment_id(client, names.MANUAL_TASK),
+        parameters={"task_id": task.id, "attempt": facts.attempt},
+        state=state,
+        name=name,
+        tags=[names.TAG, names.QUESTION_TAG, names.case_tag(place.number)],
+        idempotency_key=f"question:{task.id}:{facts.attempt}",
+        parent_task_run_id=parent.id,
+    )
+    await _save(client, run.id, keyset["schema"], question_form.schema(sop_task, facts))
+    await _save(client, run.id, keyset["description"], question_form.description(sop_task, facts))
+    async with store.transaction() as tx:
+        await questions.asked(tx, task, facts.attempt, str(run.id), reason=facts.reason, at=at)
+
+
+async def answer_to(client: PrefectClient, run_id: UUID, task_id: str, attempt: int) -> dict[str, object]:
+    """Return what was entered into a question's form.
+
+    Raises:
+        LookupError: The run was started without the form.
+    """
+    keyset = keyset_from_base_key(f"suspended-{_pause_key(task_id, attempt)}")
+    text = await client.read_flow_run_input(flow_run_id=run_id, key=keyset["response"])
+    entered = json.loads(text) if text else None
+    if not isinstance(entered, dict):
+        raise LookupError("the run was started without an answer in its form")
+    return entered
+
+
+def _waiting_state(task_id: str, attempt: int) -> tuple[State[None], Keyset]:
+    state: State[None] = Suspended(timeout_seconds=None, pause_key=_pause_key(task_id, attempt))
+    keyset = keyset_from_paused_state(state)
+    state.state_details.run_input_keyset = dict(keyset)
+    return state, keyset
+
+
+def _pause_key(task_id: str, attempt: int) -> str:
+    return f"{task_id}-{attempt}"
+
+
+async def _save(client: PrefectClient, run_id: UUID, key: str, value: object) -> None:
+    try:
+        await client.create_flow_run_input(flow_run_id=run_id, key=key, value=json.dumps(value))
+    except HTTPStatusError as error:
+        if error.response.status_code != _ALREADY_THERE:
+            raise
+
+
+def _waits() -> None:
+    """Stands for the person in the task run that a question hangs below; it is never called."""

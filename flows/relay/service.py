@@ -1,0 +1,23 @@
+"""The relay as a whole: everything it does, side by side, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect.client.orchestration import PrefectClient
+
+from flows import sweep
+from flows.relay.channels import channels
+from flows.relay.deliver import deliver_signals
+from flows.relay.follow import Follower
+from flows.relay.post import deliver_post
+from flows.resources import Resources
+
+
+async def relay(own: Resources, client: PrefectClient) -> None:
+    """Run the relay until cancelled. It begins with a sweep: what happened while no relay ran is found at once."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sweep.until_done_once(own, client))
+        group.create_task(deliver_signals(own, client))
+        group.create_task(Follower(own, client).run())
+        group.create_task(deliver_post(own, channels(own.settings)))
