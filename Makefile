@@ -35,7 +35,7 @@ check: $(DEV)   ## ruff, mypy, import contracts, spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/codespell
 
 format: $(DEV)  ## put the code into shape and mend what ruff can mend
