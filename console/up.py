@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,17 +157,27 @@ async def _upgrade(site: Site) -> None:
     await migrate.upgrade(Settings(home=site.home).database_url)
 
 
+async def until_stopped(work: Coroutine[None, None, None]) -> bool:
+    """Run until the work is done, or until Ctrl-C, SIGTERM or a closed terminal; say whether it was done."""
+    async with stop_signals() as stop:
+        working = asyncio.create_task(work)
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            if not working.done():
+                working.cancel()
+        try:
+            await working
+        except asyncio.CancelledError:
+            return False
+    return True
+
+
 async def up(home: Path, port: int, console: Console) -> int:
     """Run until Ctrl-C, SIGTERM or a closed terminal; then end everything."""
-    began = time.monotonic()
-    async with stop_signals() as stop:
-        work = asyncio.create_task(_hold(home, port, console, began))
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        work.cancel()
-        with suppress(asyncio.CancelledError):
-            await work
+    await until_stopped(_hold(home, port, console, time.monotonic()))
     console.print("stopped")
     return 0
 

@@ -32,4 +32,4 @@ async def demo(
     """
     from console.demo.run import demo as run_demo
 
-    return await run_demo(once=once, port=port, printer=call.printer)
+    return await run_demo(call.settings, once=once, port=port, printer=call.printer, now=lambda: call.now)

@@ -1,0 +1,1 @@
+"""A demonstration that is the real thing: `up`, one alert, one case, people played from a script."""
