@@ -61,9 +61,10 @@ def complaints(expression: Expression, names: Names) -> Iterator[Complaint]:
 
 def _dashed(expression: Expression, names: Names) -> Complaint | None:
     """Find `tasks.block-sender`, which CEL reads as a subtraction."""
-    for name, task in names.tasks.items():
-        if "-" in task.key and re.search(rf"\btasks\.{re.escape(task.key)}(?![\w-])", expression.text):
-            return f"tasks.{task.key} would subtract: conditions write - as _.", f"Write tasks.{name}."
+    for said in re.findall(r"\btasks\.(\w+(?:-\w+)+)", expression.text):
+        task = names.tasks.get(said.replace("-", "_"))
+        if task is not None and task.key == said:
+            return f"tasks.{task.key} would subtract: conditions write - as _.", f"Write tasks.{task.name}."
     return None
 
 

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from sop.loader import LoadedSop
 
 
+_SAID = 100
+"""More problems than this help nobody at once."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One thing an author has to change, and where.
@@ -53,7 +57,10 @@ class SopRefused(SopError):
     def __init__(self, problems: Iterable[Problem], readable: LoadedSop | None = None) -> None:
         self.problems: list[Problem] = sorted(problems)
         self.readable = readable
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        said = [str(problem) for problem in self.problems[:_SAID]]
+        if len(self.problems) > _SAID:
+            said.append(f"… and {len(self.problems) - _SAID} more.")
+        super().__init__("\n".join(said))
 
 
 class ConditionRefused(SopError):

@@ -121,7 +121,11 @@ def _saying(detail: ErrorDetails, path: Path) -> tuple[str, str]:
     elif detail["input"] is None and detail["type"] != "missing":
         said = ("The field {field!r} has no value.", "Give it one, or leave the field out.")
     message, next_step = said or (f"The field {{field!r}}: {detail['msg']}.", "Correct the value.")
-    words = {"field": field, "element": _ARTICLES[owner], "Element": _ARTICLES[owner].capitalize()}
+    words = {
+        "field": field,
+        "element": _ARTICLES[owner],
+        "Element": f"{_ARTICLES[owner][0].upper()}{_ARTICLES[owner][1:]}",
+    }
     words |= {name: str(value) for name, value in detail.get("ctx", {}).items()}
     words["example"] = "tasks.KEY.FIELD == 'value'" if field == "when" else "alert.title.contains('value')"
     words["shown"] = shown(detail["input"])

@@ -298,6 +298,7 @@ Table(
     Column("attempt", Integer, primary_key=True),
     Column("flow_run_id", String(100), nullable=False, index=True),
     Column("reason", Text),
+    Column("refusal", Text),
     Column("asked_at", TIME, nullable=False),
     Column("closed_at", TIME),
 )

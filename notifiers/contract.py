@@ -1,0 +1,108 @@
+"""What every way to reach a person promises to whoever sends through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, Protocol
+
+OutcomeKind = Literal["ok", "permanent", "temporary", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one try. Made by `ok`, `permanent`, `temporary` and `unknown`.
+
+    Attributes:
+        kind: `ok` the provider took it; `permanent` it will never take it; `temporary` it may take it later;
+            `unknown` it may have taken it, and sending again may reach the person twice.
+        reason: One clean line for a person: what the provider said, or what went wrong. Never a secret.
+        provider_ref: The name by which the provider's side can find the message again; set when `ok`.
+        retry_after: The least time to wait that the provider asked for; None when it named none.
+        channel_fault: True when nobody can be reached by this channel until an administrator acts (wrong password,
+            untrusted certificate). The message itself is not at fault.
+    """
+
+    kind: OutcomeKind
+    reason: str
+    provider_ref: str | None = None
+    retry_after: timedelta | None = None
+    channel_fault: bool = False
+
+    @classmethod
+    def ok(cls, provider_ref: str, reason: str = "accepted") -> Outcome:
+        """Say that the provider has taken responsibility for the message."""
+        return cls("ok", reason, provider_ref=provider_ref)
+
+    @classmethod
+    def permanent(cls, reason: str, *, channel_fault: bool = False) -> Outcome:
+        """Say that trying the same message again is pointless."""
+        return cls("permanent", reason, channel_fault=channel_fault)
+
+    @classmethod
+    def temporary(cls, reason: str, retry_after: timedelta | None = None) -> Outcome:
+        """Say that the message surely did not go, and may go later."""
+        return cls("temporary", reason, retry_after=retry_after)
+
+    @classmethod
+    def unknown(cls, reason: str) -> Outcome:
+        """Say that the message may have gone: the answer was lost on the way back."""
+        return cls("unknown", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The person to reach. None means that no such address is on record."""
+
+    name: str
+    email: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to one person, whatever the channel.
+
+    Attributes:
+        to: Whom to reach.
+        subject: One line, for channels that have one.
+        text: The message as plain text.
+        html: The same as HTML, already escaped; None when there is only text.
+        sms_text: The same in one short line.
+        case_number: Number of the case it is about; messages of one case form one thread.
+        dedup_key: Name of this promise. The same on every try, so that the provider's side can tell a repeat.
+    """
+
+    to: Recipient
+    subject: str
+    text: str
+    html: str | None
+    sms_text: str
+    case_number: int
+    dedup_key: str
+
+
+class Notifier(Protocol):
+    """A way to reach a person. It tries once: no retries, no queue, no memory of what it sent."""
+
+    @property
+    def channel(self) -> str:
+        """Name of the channel, as promises name it: `email`, `sms`."""
+        ...
+
+    @property
+    def deadline(self) -> timedelta:
+        """Time within which `send` has returned, whatever the provider does. A lease must outlast it."""
+        ...
+
+    async def send(self, message: Message) -> Outcome:
+        """Try once to hand the message to the provider.
+
+        Whatever the provider, the network or the address does wrong becomes an outcome; nothing is raised for it.
+        A cancelled send is in doubt just like `unknown`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of what the notifier holds. May be called twice."""
+        ...

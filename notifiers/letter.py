@@ -1,0 +1,73 @@
+"""A message as an e-mail letter: headers and body as they go over the wire (RFC 5322)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from notifiers.addresses import mailbox
+from notifiers.cleaning import lines, one_line
+from notifiers.contract import Message
+from notifiers.errors import AddressRefused
+from notifiers.settings import EmailConfig
+
+# Bodies travel as 7-bit text, so they arrive whole at servers that know no 8BITMIME.
+_WIRE = SMTP.clone(cte_type="7bit")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What the mail server is told: envelope and content."""
+
+    sender: str
+    recipient: str
+    message_id: str
+    content: bytes
+
+
+def compose(message: Message, config: EmailConfig, date: datetime) -> Letter:
+    """Write the letter. All that is not ours to choose is made one clean line before it becomes a header.
+
+    Raises:
+        AddressRefused: The person has no e-mail address, or none that a letter can be sent to.
+    """
+    if message.to.email is None:
+        raise AddressRefused(f"no e-mail address of {one_line(message.to.name, 80)} is on record")
+    recipient, sender = mailbox(message.to.email), mailbox(config.sender)
+    case, domain = f"case-{message.case_number}", config.domain
+    thread = f"<{case}@{domain}>"
+    letter = EmailMessage(policy=_WIRE)
+    letter["From"] = Address(_header(config.sender_name, 100), addr_spec=sender)
+    letter["To"] = Address(_header(message.to.name, 100), addr_spec=recipient)
+    letter["Subject"] = _header(message.subject, 250)
+    letter["Date"] = format_datetime(date)
+    letter["Message-ID"] = message_id(message, domain)
+    letter["In-Reply-To"] = thread
+    letter["References"] = thread
+    letter["List-Id"] = f"CASE-{message.case_number} <{case}.{domain}>"
+    letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps holiday notices from answering
+    letter["X-Auto-Response-Suppress"] = "All"  # the same for Exchange
+    letter.set_content(lines(message.text))
+    if message.html is not None:
+        letter.add_alternative(lines(message.html), subtype="html")
+    return Letter(sender, recipient, letter["Message-ID"], letter.as_bytes())
+
+
+def _header(text: str, limit: int) -> str:
+    """Make text from elsewhere fit for a header.
+
+    Python decodes an encoded word in what it is given, and `=?utf-8?q?x=0D=0ABcc:...?=` becomes a line break and a
+    header of its own on the wire. Parted, the mark means nothing.
+    """
+    return one_line(text, limit).replace("=?", "= ?")
+
+
+def message_id(message: Message, domain: str) -> str:
+    """Give the Message-ID of a promise: the same on every try, so that mailboxes can tell a repeat."""
+    name = hashlib.sha256(message.dedup_key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"<case-{message.case_number}.{name}@{domain}>"

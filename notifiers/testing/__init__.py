@@ -1,0 +1,62 @@
+"""Doubles for tests: `RecordingNotifier` in memory; `smtp.SmtpServer` and `twilio.FakeTwilio` on a loopback port.
+
+The two servers need the packages of the development group; the one here needs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from datetime import timedelta
+
+from notifiers.contract import Message, Outcome, Recipient
+
+
+def example_message(
+    name: str = "Ana Example",
+    email: str | None = "ana@corp.example",
+    phone: str | None = "+14155552671",
+    subject: str = "[CASE-42] For you: Block the sender",
+    text: str = "Ana, a task waits for you.\n",
+    html: str | None = "<p>Ana, a task waits for you.</p>",
+    sms_text: str = "CASE-42: a task waits for you. https://casewright.example/t/1",
+    dedup_key: str = "case-42:block_sender:assigned:0:ana:email",
+) -> Message:
+    """Make a message that every channel takes, but for what you change."""
+    return Message(Recipient(name, email, phone), subject, text, html, sms_text, 42, dedup_key)
+
+
+class RecordingNotifier:
+    """A notifier that reaches nobody and keeps what it was given.
+
+    Answers with the outcomes it was told to answer with, one a message; after those, with `ok` and a counted reference.
+
+    Attributes:
+        sent: Every message given to it, whatever it answered.
+        closed: True once it was closed.
+    """
+
+    def __init__(self, channel: str = "email", *, outcomes: tuple[Outcome, ...] = ()) -> None:
+        self.channel = channel
+        self.deadline = timedelta(seconds=1)
+        self.sent: list[Message] = []
+        self.closed = False
+        self._outcomes = deque(outcomes)
+        self._news = asyncio.Condition()
+
+    async def send(self, message: Message) -> Outcome:
+        """Keep the message and give the next outcome."""
+        async with self._news:
+            self.sent.append(message)
+            self._news.notify_all()
+        return self._outcomes.popleft() if self._outcomes else Outcome.ok(f"{self.channel}-{len(self.sent)}")
+
+    async def close(self) -> None:
+        """Remember that it was closed."""
+        self.closed = True
+
+    async def wait_for(self, count: int) -> list[Message]:
+        """Wait until `count` messages were given to it, and give them."""
+        async with self._news:
+            await self._news.wait_for(lambda: len(self.sent) >= count)
+        return self.sent[:count]

@@ -1,0 +1,170 @@
+"""Twilio's SDK with an HTTP client that sends a request once and tells whether it may have arrived.
+
+The SDK's own asynchronous client ignores its timeout, repeats a POST when told to retry (each repeat is one more text
+on somebody's phone), drops the Retry-After header and passes credentials in a way that aiohttp is giving up. The SDK
+foresees being given another one; this is it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+from twilio.base.exceptions import TwilioException
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from notifiers.settings import SmsConfig
+
+_log = logging.getLogger(__name__)
+_SUCCESS = range(200, 300)
+
+
+class Refused(Exception):
+    """Twilio answered, and the answer is no."""
+
+    def __init__(self, status: int, code: int, text: str, retry_after: timedelta | None) -> None:
+        super().__init__(text)
+        self.status, self.code, self.text, self.retry_after = status, code, text, retry_after
+
+
+class NotReached(Exception):
+    """No connection came about, so surely nothing was sent. `untrusted`: because of the server's certificate."""
+
+    def __init__(self, text: str, *, untrusted: bool) -> None:
+        super().__init__(text)
+        self.untrusted = untrusted
+
+
+class AnswerLost(Exception):
+    """The request went out, and no answer came back that makes sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Twilio has the text. `error_code` is set when it gave up on it at once."""
+
+    sid: str
+    status: str
+    error_code: int | None
+
+
+class TwilioMessages:
+    """Twilio's Messages resource, as far as a notifier needs it. Made inside a running event loop."""
+
+    def __init__(self, config: SmsConfig) -> None:
+        self._http = _OneRequest(config.base_url, config.connect_timeout)
+        self._from = (
+            {"from_": config.sender}
+            if config.messaging_service_sid is None
+            else {"messaging_service_sid": config.messaging_service_sid}
+        )
+        self._client = Client(
+            config.account_sid,
+            config.auth_token.get_secret_value(),
+            http_client=self._http,
+            # Not empty: for an empty one the SDK takes the process's environment, and settings come from one place.
+            environment={"TWILIO_EDGE": ""},
+        )
+
+    async def create(self, to: str, body: str) -> Queued:
+        """Hand one text to Twilio, once.
+
+        Raises:
+            Refused: Twilio does not take it.
+            NotReached: Twilio was not reached.
+            AnswerLost: Twilio may have taken it.
+        """
+        try:
+            made = await self._client.messages.create_async(to=to, body=body, **self._from)
+        except (TwilioException, ValueError, TypeError, AttributeError) as reason:
+            # It said yes, but not in Twilio's words.
+            raise AnswerLost(f"the answer cannot be read ({type(reason).__name__})") from reason
+        if not made.sid:
+            raise AnswerLost("the answer names no message")
+        return Queued(str(made.sid), str(made.status), made.error_code)
+
+    async def close(self) -> None:
+        """Close the session."""
+        await self._http.close()
+
+
+class _OneRequest(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no types
+    """Sends what the SDK asks for, exactly once, to Twilio or to `base_url` instead."""
+
+    def __init__(self, base_url: str | None, connect_timeout: float) -> None:
+        super().__init__(_log, is_async=True)
+        self._base = urlsplit(base_url) if base_url is not None else None
+        self._session = aiohttp.ClientSession(
+            # A kept connection may have died unnoticed, and a POST into it leaves us in doubt without need.
+            connector=aiohttp.TCPConnector(force_close=True),
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def request(
+        self,
+        method: str,
+        uri: str,
+        params: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - whoever calls sets a deadline around the whole try
+        allow_redirects: bool = False,  # noqa: ARG002 - a redirect would send the text twice
+    ) -> Response:
+        credentials = {"Authorization": _basic(*auth)} if auth else {}
+        try:
+            async with self._session.request(
+                method,
+                self._there(uri),
+                params=params,
+                data=data,
+                headers={**(headers or {}), **credentials},
+                allow_redirects=False,
+            ) as answer:
+                text = await answer.text()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as reason:
+            untrusted = isinstance(reason, aiohttp.ClientConnectorCertificateError)
+            raise NotReached(str(reason), untrusted=untrusted) from reason
+        except (aiohttp.ClientError, OSError) as reason:
+            raise AnswerLost(str(reason) or type(reason).__name__) from reason
+        if answer.status not in _SUCCESS:
+            raise _refusal(answer.status, text, answer.headers.get("Retry-After"))
+        return Response(answer.status, text, answer.headers)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    def _there(self, uri: str) -> str:
+        if self._base is None:
+            return uri
+        return urlunsplit(urlsplit(uri)._replace(scheme=self._base.scheme, netloc=self._base.netloc))
+
+
+def _basic(account: str, token: str) -> str:
+    return "Basic " + b64encode(f"{account}:{token}".encode()).decode()
+
+
+def _refusal(status: int, text: str, retry_after: str | None) -> Refused:
+    try:
+        told = json.loads(text)
+        code, words = int(told["code"]), str(told.get("message") or told.get("detail") or told.get("title"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        code, words = status, text
+    return Refused(status, code, words, _wait(retry_after))
+
+
+def _wait(retry_after: str | None) -> timedelta | None:
+    # Seconds; a date, the header's other form, counts as none given. Nobody asks for more than a day.
+    if retry_after is None or re.fullmatch(r"[0-9]{1,5}", retry_after) is None:
+        return None
+    return timedelta(seconds=int(retry_after))
