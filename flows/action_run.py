@@ -19,7 +19,7 @@ from prefect.tasks import Task
 from case_store import find, models, scope, sops, tasks
 from case_store.actor import Actor
 from flows import names
-from flows.action_context import OpenEvidence
+from flows.action_context import context_of
 from flows.action_end import Ended, put_on_record
 from flows.actions.contract import ActionFailed, OutcomeUnknown, Result, TryAgain
 from flows.clock import now
@@ -123,7 +123,7 @@ async def _inputs(tx: Any, case: models.Case, task: models.Task, wanted: model.T
 async def _run(own: Resources, begun: _Begun) -> Ended:
     if begun.refusal is not None or begun.spec is None:
         return Ended("failed", error=begun.refusal)
-    context = OpenEvidence.context(own, begun.case, begun.task, begun.execution)
+    context = context_of(own, begun.case, begun.task, begun.execution)
     try:
         async with asyncio.timeout(begun.wanted.timeout.total_seconds()):
             return Ended("succeeded", result=await _call(begun.spec, context, begun.inputs))
