@@ -24,7 +24,7 @@ from case_store.settings import Settings
 from flows import names
 from flows.sop_text import describe
 from flows.worker import CasewrightWorker
-from sop.library import Library
+from sop.library import Library, directories
 from sop.model import Sop
 
 SWEEP_EVERY_SECONDS = 60
@@ -57,7 +57,7 @@ async def deploy(settings: Settings) -> None:
     Raises:
         DeployFailed: Prefect refused.
     """
-    library = Library.load(settings.sops, settings.actions)
+    library = Library.load(directories(settings.sops), settings.actions)
     async with get_client() as client:
         await ensure_work_pool(client)
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -127,5 +127,5 @@ def _deployment(name: str, entrypoint: str, *, description: str, tags: list[str]
 
 def write(path: Path) -> None:
     """Write `prefect.yaml` for the built-in SOPs."""
-    library = Library.load((), ())
+    library = Library.load()
     path.write_text(render(loaded.sop for loaded in library.sops.values()), encoding="utf-8")
