@@ -21,10 +21,7 @@ A_NOTE = (
     "INSERT INTO notes (id, version, case_id, author, body, revision, written_at)"
     " SELECT 'n', {version}, id, 'x', 'x', 1, opened_at FROM cases"
 )
-COLUMNS = (
-    "id, event_id, stream, ts, type, entity_type, entity_id, entity_version, actor_kind, actor_id, request_id, schema_v,"
-    " body"
-)
+COLUMNS = ", ".join(column.name for column in AuditEvent.__table__.columns)
 GUARDED = ("audit_events", "cases", "stages", "tasks", "people", "sops")
 
 
