@@ -1,0 +1,36 @@
+"""What pages and listings show: frozen values, made in as few queries as there are kinds of rows.
+
+Text in them is as it came in, hostile alerts included: whoever shows it escapes it.
+"""
+
+from case_store.views.case_page import (
+    CasePage,
+    EvidenceEntry,
+    NoteEntry,
+    ObservableEntry,
+    StageEntry,
+    TaskEntry,
+    case,
+)
+from case_store.views.lists import AlertRow, CaseRow, PersonRow, TaskRow, alerts, cases, people, tasks
+from case_store.views.timeline import TimelineRow, timeline
+
+__all__ = [
+    "AlertRow",
+    "CasePage",
+    "CaseRow",
+    "EvidenceEntry",
+    "NoteEntry",
+    "ObservableEntry",
+    "PersonRow",
+    "StageEntry",
+    "TaskEntry",
+    "TaskRow",
+    "TimelineRow",
+    "alerts",
+    "case",
+    "cases",
+    "people",
+    "tasks",
+    "timeline",
+]
