@@ -6,12 +6,10 @@ import asyncio
 import os
 import socket
 
-from prefect.client.orchestration import get_client
-from prefect.context import AsyncClientContext
-
 from case_store.settings import Settings
 from flows import deployments, names
 from flows import sweep as sweeping
+from flows.prefect_client import prefect_client
 from flows.relay.service import relay as relay_service
 from flows.resources import resources
 from flows.worker import CasewrightWorker
@@ -22,23 +20,23 @@ RUNS_AT_ONCE = 32
 
 async def serve(settings: Settings) -> None:
     """Be worker and relay in one process; prints `ready` when both work."""
-    async with resources(settings) as own, AsyncClientContext.get_or_create() as shared, asyncio.TaskGroup() as group:
-        await deployments.ensure_work_pool(shared.client)
+    async with resources(settings) as own, prefect_client() as client, asyncio.TaskGroup() as group:
+        await deployments.ensure_work_pool(client)
         working = CasewrightWorker(names.WORK_POOL, name=_name("serve"), limit=RUNS_AT_ONCE)
         group.create_task(working.start(printer=_say_ready))
-        group.create_task(relay_service(own, shared.client))
+        group.create_task(relay_service(own, client))
 
 
 async def worker(settings: Settings) -> None:
     """Be a worker; prints `ready` when it works."""
-    async with resources(settings), get_client() as client:
+    async with resources(settings), prefect_client() as client:
         await deployments.ensure_work_pool(client)
         await CasewrightWorker(names.WORK_POOL, name=_name("worker"), limit=RUNS_AT_ONCE).start(printer=_say_ready)
 
 
 async def relay(settings: Settings) -> None:
     """Be a relay; prints `ready` when it works."""
-    async with resources(settings) as own, get_client() as client:
+    async with resources(settings) as own, prefect_client() as client:
         _say_ready("relay")
         await relay_service(own, client)
 
@@ -50,7 +48,7 @@ async def deploy(settings: Settings) -> None:
 
 async def sweep(settings: Settings) -> None:
     """Sweep once and print what was repaired."""
-    async with resources(settings) as own, get_client() as client:
+    async with resources(settings) as own, prefect_client() as client:
         os.write(1, f"{await sweeping.sweep_once(own, client)}\n".encode())
 
 

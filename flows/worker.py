@@ -16,7 +16,6 @@ from uuid import UUID
 
 import anyio.abc
 from prefect.client.schemas.objects import FlowRun
-from prefect.context import AsyncClientContext
 from prefect.events import Event
 from prefect.exceptions import Abort, Pause
 from prefect.flow_engine import run_flow_async
@@ -26,6 +25,7 @@ from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker
 from flows import run_events, wake
 from flows.flow_loading import FlowLoader
 from flows.names import WORKER_TYPE
+from flows.prefect_client import prefect_client
 from flows.quiet import quiet_waiting_states
 from flows.resources import resources
 
@@ -61,7 +61,7 @@ class CasewrightWorker(BaseWorker[InProcessConfiguration, BaseVariables, InProce
         quiet_waiting_states()
         self._executing: dict[UUID, asyncio.Task[Any]] = {}
         self._flows = FlowLoader()
-        await self._exit_stack.enter_async_context(AsyncClientContext.get_or_create())
+        await self._exit_stack.enter_async_context(prefect_client())
         await self._exit_stack.enter_async_context(resources())
         await super().setup()
         listening = await self._exit_stack.enter_async_context(anyio.create_task_group())

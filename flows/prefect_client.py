@@ -1,0 +1,55 @@
+"""One client of Prefect's API for a whole process, which does not lose seconds to a busy SQLite.
+
+On SQLite the Prefect server answers 503 whenever two of its writers meet; nothing was written then, and the same request
+succeeds a moment later. Prefect's client waits two seconds before it tries again; this one tries again at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import httpx
+from prefect.client.orchestration import PrefectClient
+from prefect.context import AsyncClientContext
+
+# Together about three seconds; after that Prefect's own client takes its turn with longer pauses.
+_PAUSES = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5, 0.8, 1.2)
+
+
+class PatientTransport(httpx.AsyncBaseTransport):
+    """Sends a request again that was refused with 503 because the server's database was busy."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport | None = None) -> None:
+        self._inner = inner or httpx.AsyncHTTPTransport(retries=3)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and again while the server is only busy."""
+        for pause in _PAUSES:
+            response = await self._inner.handle_async_request(request)
+            if not _is_only_busy(response):
+                return response
+            await response.aclose()
+            await asyncio.sleep(pause)
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._inner.aclose()
+
+
+def _is_only_busy(response: httpx.Response) -> bool:
+    waits_for_more = {"retry-after", "prefect-maintenance"} & set(response.headers)
+    return response.status_code == HTTPStatus.SERVICE_UNAVAILABLE and not waits_for_more
+
+
+@asynccontextmanager
+async def prefect_client() -> AsyncIterator[PrefectClient]:
+    """Yield the client of this process; everything below, Prefect's engine too, uses the same one."""
+    if (current := AsyncClientContext.get()) is not None:
+        yield current.client
+        return
+    async with AsyncClientContext(httpx_settings={"transport": PatientTransport()}) as context:
+        yield context.client
