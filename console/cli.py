@@ -114,7 +114,7 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader (head, less) has had enough
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return DONE
     return result if isinstance(result, int) else DONE
 

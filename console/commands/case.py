@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from case_store.views import CaseRow
 from cyclopts import App, Parameter
 
 from case_store import cases, evidence, find, notes, views
 from case_store.actor import Actor
 from case_store.blobs import Blobs
-from case_store.models import CaseState, Severity
+from case_store.models import Severity
+from case_store.views import CaseRow
 from console.call import Here
 from console.files import chunks
 from console.library import library
 from console.output import AsJson, Column
-from console.pages import show_case
+from console.pages import TIMELINE, show_case
 
 app = App(name="case", help="Open cases, look at them, add to them, end them. A case is named by its number.")
 
@@ -56,6 +56,7 @@ _COLUMNS = [
     Column[CaseRow]("State", lambda row: row.state, whole=True),
     Column[CaseRow]("SOP", lambda row: row.sop_key),
     Column[CaseRow]("Owner", lambda row: row.owner),
+    Column[CaseRow]("Waiting", lambda row: row.open_tasks or None, right=True),
     Column[CaseRow]("Opened", lambda row: row.opened_at, whole=True),
 ]
 
@@ -68,9 +69,8 @@ async def list_(
     call: Here,
 ) -> None:
     """List cases, the newest first."""
-    wanted: CaseState | None = None if state == "all" else state
     async with call.reading() as tx:
-        rows = await views.cases(tx, state=wanted)
+        rows = await views.cases(tx, state=None if state == "all" else state)
     call.printer.listing("cases", rows, _COLUMNS, as_json=as_json, empty="no such cases")
 
 
@@ -82,11 +82,19 @@ Reason = Annotated[str, Parameter(help="Why, for the record.")]
 async def show(case: Number, /, *, as_json: AsJson = False, call: Here) -> None:
     """Show one case: stages and tasks, alerts, evidence, observables, notes."""
     async with call.reading() as tx:
-        page = await views.case(tx, (await find.case(tx, case)).number)
+        page = await views.case(tx, case)
     if as_json:
         call.printer.json(page)
     else:
         show_case(call.printer, page)
+
+
+@app.command
+async def timeline(case: Number, /, *, as_json: AsJson = False, call: Here) -> None:
+    """Show what happened in a case, oldest first."""
+    async with call.reading() as tx:
+        rows = await views.timeline(tx, await find.case(tx, case))
+    call.printer.listing("timeline", rows, TIMELINE, as_json=as_json, empty="nothing has happened yet")
 
 
 @app.command

@@ -2,17 +2,17 @@
 
 from typing import Annotated
 
-from case_store.views import TaskRow
 from cyclopts import App, Parameter
 
 from case_store import find, tasks, views
 from case_store.actor import Actor
 from case_store.models import Task
 from case_store.store import Tx
+from case_store.views import TaskRow
 from console import naming
 from console.call import Here
 from console.output import AsJson, Column
-from console.pages import show_task
+from console.pages import TaskPage, show_task, state_style
 
 app = App(name="task", help="Decide tasks. A task is named CASE/KEY, such as 12/confirm, or by its id.")
 
@@ -26,7 +26,7 @@ TakeOver = Annotated[bool, Parameter(help="The task is not yours: take it over f
 _COLUMNS = [
     Column[TaskRow]("Task", lambda row: f"{row.case_number}/{row.key}"),
     Column[TaskRow]("Title", lambda row: row.title),
-    Column[TaskRow]("State", lambda row: row.state, whole=True),
+    Column[TaskRow]("State", lambda row: row.state.replace("_", " "), style=lambda row: state_style(row.state)),
     Column[TaskRow]("Owner", lambda row: row.owner),
     Column[TaskRow]("Due", lambda row: row.due_at, whole=True),
     Column[TaskRow]("Case", lambda row: row.case_title),
@@ -53,8 +53,11 @@ async def list_(
 async def show(task: Name, /, *, as_json: AsJson = False, call: Here) -> None:
     """Show one task: what to do, its form, and what was decided."""
     async with call.reading() as tx:
-        found = await naming.task(tx, task)
-        await show_task(call.printer, tx, found, as_json=as_json)
+        page = await TaskPage.of(tx, await naming.task(tx, task))
+    if as_json:
+        call.printer.json(page.document())
+    else:
+        show_task(call.printer, page)
 
 
 @app.command
