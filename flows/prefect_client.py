@@ -51,5 +51,8 @@ async def prefect_client() -> AsyncIterator[PrefectClient]:
     if (current := AsyncClientContext.get()) is not None:
         yield current.client
         return
-    async with AsyncClientContext(httpx_settings={"transport": PatientTransport()}) as context:
+    context = AsyncClientContext(httpx_settings={"transport": PatientTransport()})
+    # Prefect hands its shared client out only to those who ask for the same settings, and its engine asks for none.
+    context._httpx_settings = None  # noqa: SLF001
+    async with context:
         yield context.client
