@@ -98,10 +98,12 @@ async def evidence(tx: Tx, evidence_id: str) -> Evidence:
 
 
 async def locked(tx: Tx, row: Row) -> tuple[Case, Row]:
-    """Lock the case of a row, then read the row as it is now, whatever was read of it before."""
+    """Lock the case of a row, then read the row as it is now, whatever was read of it before and in whichever tx."""
     in_case = await case(tx, row.case_id, lock=True)  # type: ignore[attr-defined]
-    await tx.session.refresh(row)
-    return in_case, row
+    now = await tx.session.get(type(row), row.id, populate_existing=True)
+    if now is None:
+        raise NotFound(f"there is no {row.entity_type} {row.id}")
+    return in_case, now
 
 
 async def _one(tx: Tx, wanted: Select[Row], *, lock: bool = False) -> Row | None:

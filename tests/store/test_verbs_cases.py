@@ -18,9 +18,9 @@ from tests.store.world import ENGINE, LATER, NOW, SYSTEM
 
 async def states(tx: Tx, case: Case) -> dict[str, str]:
     rows = await tx.session.execute(select(Task.key, Task.state).where(Task.case_id == case.id))
-    found = {key: state for key, state in rows}
+    found = dict(rows.all())
     rows = await tx.session.execute(select(Stage.key, Stage.state).where(Stage.case_id == case.id))
-    return found | {key: state for key, state in rows}
+    return found | dict(rows.all())
 
 
 async def types(tx: Tx, case: Case) -> list[str]:
@@ -155,7 +155,7 @@ async def test_cancelling_does_not_ask_what_is_mandatory(store: CaseStore):
         with pytest.raises(NotAllowedNow, match="CASE-1 is cancelled"):
             async with store.transaction() as tx:
                 await verb(tx, drill.case, "again", by=SYSTEM, at=LATER)
-    with pytest.raises(NotAllowedNow, match="re-open it first|is cancelled"):
+    with pytest.raises(NotAllowedNow, match="CASE-1 is cancelled"):
         async with store.transaction() as tx:
             await cases.edit(tx, drill.case, title="New", by=SYSTEM, at=LATER)
 
