@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 from cyclopts import Parameter
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,10 @@ from rich.text import Text
 from console.text import plain, visible
 
 Row = TypeVar("Row")
+
+_WIDE = 26
+_PIPED = 160
+"""Characters in a line where no terminal sets a limit."""
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of a table.")]
 
@@ -29,6 +34,8 @@ class Column(Generic[Row]):
     right: bool = False
     whole: bool = False
     """Never broken over lines (numbers, states, times)."""
+    wide: bool = False
+    """What people read first: keeps room for itself on a narrow terminal."""
 
 
 class Printer:
@@ -36,7 +43,7 @@ class Printer:
 
     def __init__(self) -> None:
         """Take the process's own output streams, with rich's markup switched off."""
-        self.out = Console(markup=False, highlight=False, emoji=False, soft_wrap=False)
+        self.out = Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PIPED)
         self.err = Console(markup=False, highlight=False, emoji=False, stderr=True)
 
     def say(self, sentence: str) -> None:
@@ -53,12 +60,20 @@ class Printer:
 
     def table(self, title: str, rows: Iterable[Row], columns: Sequence[Column[Row]]) -> None:
         """Print rows as a table."""
-        table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+        table = Table(
+            title=title or None,
+            title_justify="left",
+            title_style="bold",
+            header_style="bold",
+            box=SIMPLE_HEAD,
+            show_edge=False,
+        )
         for column in columns:
             table.add_column(
                 column.title,
                 justify="right" if column.right else "left",
                 no_wrap=column.whole,
+                min_width=_WIDE if column.wide else None,
                 overflow="fold",
             )
         for row in rows:

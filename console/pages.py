@@ -18,7 +18,7 @@ from case_store.views import (
     TimelineRow,
 )
 from console.output import Column, Printer, Row
-from console.text import words
+from console.text import moment, words
 
 _STYLES = {
     "open": "bold yellow",
@@ -47,7 +47,7 @@ def _due(task: TaskEntry) -> str:
 
 _TASKS = [
     Column[TaskEntry]("Task", lambda task: task.key),
-    Column[TaskEntry]("Title", lambda task: task.title),
+    Column[TaskEntry]("Title", lambda task: task.title, wide=True),
     Column[TaskEntry]("State", lambda task: task.state.replace("_", " "), style=lambda task: state_style(task.state)),
     Column[TaskEntry]("Owner", lambda task: task.signed_by or task.owner),
     Column[TaskEntry]("Due", _due),
@@ -56,13 +56,13 @@ _TASKS = [
 _ALERTS = [
     Column[AlertRow]("Id", lambda alert: alert.id),
     Column[AlertRow]("Source", lambda alert: alert.source),
-    Column[AlertRow]("Title", lambda alert: alert.title),
+    Column[AlertRow]("Title", lambda alert: alert.title, wide=True),
     Column[AlertRow]("Occurred", lambda alert: alert.occurred_at, whole=True),
     Column[AlertRow]("Repeats", lambda alert: alert.repeats, right=True),
 ]
 _OBSERVABLES = [
     Column[ObservableEntry]("Type", lambda one: one.type, whole=True),
-    Column[ObservableEntry]("Value", lambda one: one.value),
+    Column[ObservableEntry]("Value", lambda one: one.value, wide=True),
     Column[ObservableEntry]("Found by", lambda one: one.task),
 ]
 _EVIDENCE = [
@@ -76,13 +76,13 @@ _NOTES = [
     Column[NoteEntry]("When", lambda note: note.revised_at or note.written_at, whole=True),
     Column[NoteEntry]("Who", lambda note: note.author),
     Column[NoteEntry]("About", lambda note: note.task),
-    Column[NoteEntry]("Note", lambda note: note.body),
+    Column[NoteEntry]("Note", lambda note: note.body, wide=True),
 ]
 TIMELINE = [
-    Column[TimelineRow]("When", lambda row: row.at, whole=True),
+    Column[TimelineRow]("When", lambda row: moment(row.at), whole=True),
     Column[TimelineRow]("Who", lambda row: row.who),
     Column[TimelineRow]("What", lambda row: row.what),
-    Column[TimelineRow]("Detail", lambda row: row.detail),
+    Column[TimelineRow]("Detail", lambda row: row.detail, wide=True),
 ]
 
 
@@ -187,7 +187,7 @@ class _Field:
 
 _FIELDS = [
     Column[_Field]("Field", lambda field: field.name),
-    Column[_Field]("Question", lambda field: field.label),
+    Column[_Field]("Question", lambda field: field.label, wide=True),
     Column[_Field]("Answers", lambda field: field.answers),
     Column[_Field]("Required", lambda field: field.required),
 ]
@@ -208,4 +208,5 @@ def _answers(described: dict[str, object]) -> str:
     if isinstance(options, list):
         several = "any of (commas between): " if "items" in described else ""
         return several + " | ".join(map(str, options))
-    return {"boolean": "yes or no"}.get(str(described["type"]), str(described.get("format") or described["type"]))
+    kind = str(described.get("format") or described["type"])
+    return {"boolean": "yes or no", "string": "text", "multiline": "text, several lines"}.get(kind, kind)

@@ -41,11 +41,11 @@ def plain(value: object, style: str = "") -> Text:
 
 
 def words(value: object) -> str:
-    """Say a value as a person reads it: times in UTC, lists with commas, nothing for None."""
+    """Say a value as a person reads it: times in UTC to the minute, lists with commas, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return moment(value)
+        return moment(value)[:16] + "Z"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple | set | frozenset):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from case_store.views import AlertRow
 from cyclopts import App, Parameter
 
 from case_store import alerts, find, views
@@ -13,6 +12,7 @@ from case_store.actor import Actor
 from case_store.alert_formats import Shape
 from case_store.blobs import Blobs
 from case_store.store import Tx
+from case_store.views import AlertRow
 from console.call import Here
 from console.files import read_bytes
 from console.intake import TakenIn, take_in
@@ -87,13 +87,13 @@ class Sent:
 
 
 _COLUMNS = [
-    Column[AlertRow]("Id", lambda row: row.id),
     Column[AlertRow]("Received", lambda row: row.received_at, whole=True),
     Column[AlertRow]("Source", lambda row: row.source),
-    Column[AlertRow]("Severity", lambda row: row.severity, whole=True),
-    Column[AlertRow]("Title", lambda row: row.title),
-    Column[AlertRow]("Repeats", lambda row: row.repeats, right=True),
+    Column[AlertRow]("Severity", lambda row: row.severity),
+    Column[AlertRow]("Title", lambda row: row.title, wide=True),
+    Column[AlertRow]("Repeats", lambda row: row.repeats or None, right=True),
     Column[AlertRow]("Case", lambda row: row.case_number, right=True, whole=True),
+    Column[AlertRow]("Id", lambda row: row.id),
 ]
 
 

@@ -1,19 +1,20 @@
 """`casewright audit`: read and export the record."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from cyclopts import App, Parameter
 
-from case_store import audit, find
+from case_store import audit, find, views
 from case_store.actor import Actor
 from case_store.audit import TrailEvent
-from case_store.models import Person
 from case_store.store import Tx
 from console.call import Here
 from console.files import lines_to
 from console.output import AsJson, Column
+from console.text import moment
 
 app = App(name="audit", help="Read and export the record.")
 
@@ -32,28 +33,43 @@ async def tail(
     async with call.reading() as tx:
         of = await find.case(tx, case) if case else None
         events = await audit.tail(tx, await audit.last_id(tx, of, before=count), of, count)
-        names = {} if as_json else await _names(tx, events)
+        names = await Names.of(tx)
     if as_json:
         call.printer.json({"events": [{"id": event.id, **json.loads(event.body)} for event in events]})
         return
     columns = [
         Column[TrailEvent]("Id", lambda event: event.id, right=True, whole=True),
-        Column[TrailEvent]("When", lambda event: event.at, whole=True),
+        Column[TrailEvent]("When", lambda event: moment(event.at), whole=True),
         Column[TrailEvent]("What", lambda event: event.type),
-        Column[TrailEvent]("Who", lambda event: names.get(event.actor, str(event.actor))),
-        Column[TrailEvent]("Of", lambda event: event.stream),
+        Column[TrailEvent]("Who", names.actor),
+        Column[TrailEvent]("Of", names.stream),
     ]
     call.printer.listing("events", events, columns, as_json=False, empty="nothing is on record yet")
 
 
-async def _names(tx: Tx, events: list[TrailEvent]) -> dict[Actor, str]:
-    """Return the handles of the people in these events."""
-    names: dict[Actor, str] = {}
-    for actor in {event.actor for event in events if event.actor.kind == "person"}:
-        person = await tx.session.get(Person, actor.id)
-        if person is not None:
-            names[actor] = person.handle
-    return names
+@dataclass(frozen=True)
+class Names:
+    """What people say instead of ids."""
+
+    handles: dict[str, str]
+    cases: dict[str, int]
+
+    @classmethod
+    async def of(cls, tx: Tx) -> Self:
+        """Learn the handles of people and the numbers of cases."""
+        people, cases = await views.people(tx), await views.cases(tx)
+        return cls({person.id: person.handle for person in people}, {case.id: case.number for case in cases})
+
+    def actor(self, event: TrailEvent) -> str:
+        """Name who did it."""
+        return self.handles.get(event.actor.id, str(event.actor))
+
+    def stream(self, event: TrailEvent) -> str:
+        """Name what it is about."""
+        kind, _, entity = event.stream.partition("/")
+        if kind == "case" and entity in self.cases:
+            return f"CASE-{self.cases[entity]}"
+        return f"{kind} {self.handles.get(entity, entity)}"
 
 
 @app.command

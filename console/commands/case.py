@@ -51,7 +51,7 @@ async def open_(
 
 _COLUMNS = [
     Column[CaseRow]("Case", lambda row: row.number, right=True, whole=True),
-    Column[CaseRow]("Title", lambda row: row.title),
+    Column[CaseRow]("Title", lambda row: row.title, wide=True),
     Column[CaseRow]("Severity", lambda row: row.severity, whole=True),
     Column[CaseRow]("State", lambda row: row.state, whole=True),
     Column[CaseRow]("SOP", lambda row: row.sop_key),

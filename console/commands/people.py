@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-from case_store.views import PersonRow
 from cyclopts import App, Parameter
 
 from case_store import people, views
 from case_store.actor import Actor
 from case_store.store import Tx
+from case_store.views import PersonRow
 from console.call import Call, Here
 from console.errors import NotAPerson
 from console.files import read_bytes
@@ -52,7 +52,6 @@ _COLUMNS = [
     Column[PersonRow]("Phone", lambda row: row.phone, whole=True),
     Column[PersonRow]("Manager", lambda row: row.manager),
     Column[PersonRow]("Roles", lambda row: row.roles),
-    Column[PersonRow]("Time zone", lambda row: row.time_zone),
 ]
 
 

@@ -55,7 +55,7 @@ class SopRow:
 _SOP_COLUMNS = [
     Column[SopRow]("SOP", lambda row: row.sop, whole=True),
     Column[SopRow]("Version", lambda row: row.version, right=True),
-    Column[SopRow]("Title", lambda row: row.title),
+    Column[SopRow]("Title", lambda row: row.title, wide=True),
     Column[SopRow]("Severity", lambda row: row.severity, whole=True),
     Column[SopRow]("Stages", lambda row: row.stages, right=True),
     Column[SopRow]("Tasks", lambda row: row.tasks, right=True),
@@ -119,7 +119,7 @@ def _doer(task: Task) -> str:
 
 _TASK_COLUMNS = [
     Column[Task]("Task", lambda task: task.key),
-    Column[Task]("Title", lambda task: task.title),
+    Column[Task]("Title", lambda task: task.title, wide=True),
     Column[Task]("Kind", lambda task: task.kind, whole=True),
     Column[Task]("Done by", _doer),
     Column[Task]("Within", lambda task: _duration(task.sla), whole=True),

@@ -25,7 +25,7 @@ TakeOver = Annotated[bool, Parameter(help="The task is not yours: take it over f
 
 _COLUMNS = [
     Column[TaskRow]("Task", lambda row: f"{row.case_number}/{row.key}"),
-    Column[TaskRow]("Title", lambda row: row.title),
+    Column[TaskRow]("Title", lambda row: row.title, wide=True),
     Column[TaskRow]("State", lambda row: row.state.replace("_", " "), style=lambda row: state_style(row.state)),
     Column[TaskRow]("Owner", lambda row: row.owner),
     Column[TaskRow]("Due", lambda row: row.due_at, whole=True),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from console.text import plain, visible, words
+from console.text import moment, plain, visible, words
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,5 @@ def test_values_read_as_a_person_says_them():
     assert words(None) == ""
     assert words(True) == "yes"
     assert words(["a", 1]) == "a, 1"
-    assert words(datetime(2026, 3, 1, 8, 5, 9, tzinfo=UTC)) == "2026-03-01 08:05:09Z"
+    assert words(datetime(2026, 3, 1, 8, 5, 9, tzinfo=UTC)) == "2026-03-01 08:05Z"
+    assert moment(datetime(2026, 3, 1, 8, 5, 9, tzinfo=UTC)) == "2026-03-01 08:05:09Z"
