@@ -59,7 +59,7 @@ def outcome_of_refusal(status: int, code: int, text: str, retry_after: timedelta
         retry_after: What the header of that name asked for; None without one.
     """
     meaning = _CHANNEL.get(code) or _PERMANENT.get(code) or _TEMPORARY.get(code)
-    said = one_line(text, 200)
+    said = one_line(text, 200) or "no words"
     words = f"Twilio {code}: {meaning} ({said})" if meaning else f"Twilio {code}: {said}"
     if code in _CHANNEL or status in _UNAUTHORISED:
         return Outcome.permanent(words, channel_fault=True)

@@ -22,6 +22,7 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from notifiers.addresses import phone_number
 from notifiers.settings import SmsConfig
 
 _log = logging.getLogger(__name__)
@@ -63,9 +64,9 @@ class TwilioMessages:
     def __init__(self, config: SmsConfig) -> None:
         self._http = _OneRequest(config.base_url, config.connect_timeout)
         self._from = (
-            {"from_": config.sender}
-            if config.messaging_service_sid is None
-            else {"messaging_service_sid": config.messaging_service_sid}
+            {"messaging_service_sid": config.messaging_service_sid}
+            if config.sender is None
+            else {"from_": phone_number(config.sender)}
         )
         self._client = Client(
             config.account_sid,

@@ -86,7 +86,7 @@ async def test_message_id_is_the_same_on_every_try_and_differs_between_promises(
 
 async def test_long_domain_leaves_message_ids_readable():
     """Python has folded long IDs into encoded words, which breaks threads."""
-    domain = ".".join(["casework", "security-operations", "a-rather-long-company-name", "example"])
+    domain = "casework.security-operations.a-rather-long-company-name.example"
     async with SmtpServer() as server:
         outcome = await notifier(server, message_domain=domain).send(example_message())
         [got] = server.received
@@ -131,7 +131,16 @@ async def test_addresses_of_the_inside_are_reached(address: str):
         ("lone \ud800 surrogate\n", "lone ? surrogate\n"),
         ("", "\n"),
     ],
-    ids=["dots", "carriage returns", "smuggling", "smuggling by lone CR", "controls", "long line", "surrogate", "empty"],
+    ids=[
+        "dots",
+        "carriage returns",
+        "smuggling",
+        "smuggling by lone CR",
+        "controls",
+        "long line",
+        "surrogate",
+        "empty",
+    ],
 )
 async def test_body_arrives_as_one_clean_letter(text: str, arrives: str):
     got = await received(text=text, html=None)
