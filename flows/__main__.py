@@ -33,7 +33,9 @@ def main() -> int:
 
     settings = Settings()
     os.environ.setdefault("PREFECT_API_URL", settings.prefect_api_url)  # before Prefect reads it
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", stream=sys.stderr
+    )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     if given.command == "deploy" and given.write:
         from flows import deployments  # noqa: PLC0415 - loads Prefect

@@ -30,7 +30,9 @@ class Ended:
     harmless: bool = False
 
 
-async def put_on_record(own: Resources, task_id: str, execution_id: str, ended: Ended, *, again: bool, by: Actor) -> None:
+async def put_on_record(
+    own: Resources, task_id: str, execution_id: str, ended: Ended, *, again: bool, by: Actor
+) -> None:
     """Write the end of an execution; the files' bytes are stored before the transaction begins."""
     result = ended.result or Result()
     stored = [(one, await own.blobs.put(one.content)) for one in result.evidence]
@@ -40,7 +42,15 @@ async def put_on_record(own: Resources, task_id: str, execution_id: str, ended: 
         execution = await tx.session.get_one(models.Execution, execution_id)
         attached = [
             await evidence.attach(
-                tx, case, own.blobs, name=one.name, content=kept, claimed_type=one.media_type, task=task, by=by, at=now()
+                tx,
+                case,
+                own.blobs,
+                name=one.name,
+                content=kept,
+                claimed_type=one.media_type,
+                task=task,
+                by=by,
+                at=now(),
             )
             for one, kept in stored
         ]

@@ -18,10 +18,11 @@ from prefect.tasks import Task
 
 from case_store import find, models, scope, sops, tasks
 from case_store.actor import Actor
+from case_store.store import Tx
 from flows import names
 from flows.action_context import context_of
 from flows.action_end import Ended, put_on_record
-from flows.actions.contract import ActionFailed, OutcomeUnknown, Result, TryAgain
+from flows.actions.contract import ActionContext, ActionFailed, OutcomeUnknown, Result, TryAgain
 from flows.clock import now
 from flows.resources import Resources, resources
 from sop import conditions, model
@@ -97,12 +98,20 @@ async def _begin(own: Resources, case_id: str, task_id: str, by: Actor) -> _Begu
         if spec is None:
             refusal = f"this worker knows no action {wanted.action!r}; install it or set CASEWRIGHT_ACTIONS"
         execution = await tasks.start_action(
-            tx, task, run_id=by.id, code_version=spec.code_version if spec else "unknown", inputs=inputs, by=by, at=now()
+            tx,
+            task,
+            run_id=by.id,
+            code_version=spec.code_version if spec else "unknown",
+            inputs=inputs,
+            by=by,
+            at=now(),
         )
         return _Begun(case, task, execution, wanted, spec, inputs, refusal)
 
 
-async def _inputs(tx: Any, case: models.Case, task: models.Task, wanted: model.Task) -> tuple[dict[str, Any], str | None]:
+async def _inputs(
+    tx: Tx, case: models.Case, task: models.Task, wanted: model.Task
+) -> tuple[dict[str, Any], str | None]:
     """Return the action's parameters, or why there are none.
 
     An approved action runs with what was approved, and with nothing else.
@@ -120,7 +129,7 @@ async def _inputs(tx: Any, case: models.Case, task: models.Task, wanted: model.T
         return {}, f"{failed} {failed.next_step}"
 
 
-async def _run(own: Resources, begun: _Begun) -> Ended:
+async def _run(own: Resources, begun: _Begun) -> Ended:  # noqa: PLR0911 - each way an action can end
     if begun.refusal is not None or begun.spec is None:
         return Ended("failed", error=begun.refusal)
     context = context_of(own, begun.case, begun.task, begun.execution)
@@ -146,13 +155,14 @@ def _broke_off(spec: ActionSpec, why: str) -> Ended:
     return Ended("unknown", error=why)
 
 
-async def _call(spec: ActionSpec, context: Any, inputs: dict[str, Any]) -> Result:
+async def _call(spec: ActionSpec, context: ActionContext, inputs: dict[str, Any]) -> Result:
     if inspect.iscoroutinefunction(spec.function):
         found = await spec.function(context, **inputs)
     else:
         found = await asyncio.to_thread(spec.function, context, **inputs)
     if not isinstance(found, Result):
         raise ActionFailed(
-            f"{spec.name} returned {type(found).__name__}", next_step="let the action return flows.actions.contract.Result"
+            f"{spec.name} returned {type(found).__name__}",
+            next_step="let the action return flows.actions.contract.Result",
         )
     return found

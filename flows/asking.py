@@ -16,9 +16,8 @@ from sqlalchemy import select
 
 from case_store import lifecycle, models, questions
 from case_store.store import Tx
-
-from flows import runs
 from flows import questions as prefect_questions
+from flows import runs
 from flows.clock import now
 from flows.question_form import Facts
 from flows.questions import Place
@@ -34,9 +33,7 @@ class _Asked:
     facts: Facts
 
 
-async def keep_asked(
-    own: Resources, client: PrefectClient, view: View, run_id: UUID, *, busy: Collection[str]
-) -> None:
+async def keep_asked(own: Resources, client: PrefectClient, view: View, run_id: UUID, *, busy: Collection[str]) -> None:
     """Ask what must be asked in a stage and is not; close what needs no answer any more.
 
     `busy` are the keys of tasks whose action is being carried out: whatever their state says at the moment, nobody is
@@ -67,7 +64,9 @@ async def _close(own: Resources, client: PrefectClient, question: models.Questio
         return  # somebody has just answered it: that run finds the decision, says so and closes the question itself
     await runs.complete(client, question.flow_run_id, _how_it_closed(task))
     async with own.store.transaction() as tx:
-        await questions.close(tx, await tx.session.get_one(models.Question, (question.task_id, question.attempt)), at=now())
+        await questions.close(
+            tx, await tx.session.get_one(models.Question, (question.task_id, question.attempt)), at=now()
+        )
 
 
 def _how_it_closed(task: models.Task) -> str:

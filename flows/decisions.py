@@ -11,24 +11,36 @@ from case_store.store import Tx
 from flows.question_form import Answer
 
 
-async def decide(tx: Tx, task: models.Task, answer: Answer, *, signed_by: models.Person, via: str, by: Actor, at: datetime) -> None:
+async def decide(
+    tx: Tx, task: models.Task, answer: Answer, *, signed_by: models.Person, via: str, by: Actor, at: datetime
+) -> None:
     """Put an answer on record.
 
     Raises:
         FormRefused: There is no such decision.
         StoreError: The verb refuses it; see `case_store.tasks`.
     """
-    who = {"signed_by": signed_by, "via": via, "take_over": answer.take_over, "by": by, "at": at}
+    note, over = answer.note, answer.take_over
     match answer.decision:
         case "done":
-            await tasks.complete(tx, task, form_values=answer.values, note=answer.note, **who)
+            await tasks.complete(
+                tx,
+                task,
+                form_values=answer.values,
+                note=note,
+                take_over=over,
+                signed_by=signed_by,
+                via=via,
+                by=by,
+                at=at,
+            )
         case "approve":
-            await tasks.approve(tx, task, note=answer.note, **who)
+            await tasks.approve(tx, task, note=note, take_over=over, signed_by=signed_by, via=via, by=by, at=at)
         case "reject":
-            await tasks.reject(tx, task, note=answer.note, **who)
+            await tasks.reject(tx, task, note=note, take_over=over, signed_by=signed_by, via=via, by=by, at=at)
         case "skip":
-            await tasks.skip(tx, task, answer.note or "", **who)
+            await tasks.skip(tx, task, note or "", take_over=over, signed_by=signed_by, via=via, by=by, at=at)
         case "retry":
-            await tasks.retry(tx, task, note=answer.note, **who)
+            await tasks.retry(tx, task, note=note, take_over=over, signed_by=signed_by, via=via, by=by, at=at)
         case other:
             raise FormRefused([f"decision: {other!r} is none of done, approve, reject, skip, retry"])

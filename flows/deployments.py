@@ -1,7 +1,8 @@
 """The deployments of this installation: what `prefect.yaml` says, and how it gets to the server.
 
-There is one way to deploy, Prefect's own. `prefect.yaml` in the repository is what `render` writes for the built-in SOPs
-(a test compares them); `casewright deploy` writes the same for all SOPs of this installation and has Prefect deploy it.
+There is one way to deploy, Prefect's own.
+`prefect.yaml` in the repository is what `render` writes for the built-in
+SOPs (a test compares them); `casewright deploy` writes the same for all SOPs of this installation and has Prefect deploy it.
 """
 
 from __future__ import annotations
@@ -112,7 +113,9 @@ def _sweep() -> Mapping[str, object]:
     }
 
 
-def _deployment(name: str, entrypoint: str, *, description: str, tags: list[str], version: str | None = None) -> dict[str, object]:
+def _deployment(
+    name: str, entrypoint: str, *, description: str, tags: list[str], version: str | None = None
+) -> dict[str, object]:
     text = LiteralScalarString(description.rstrip() + "\n") if "\n" in description else description
     return {
         "name": name,

@@ -52,12 +52,12 @@ class FlowLoader:
         return entrypoint
 
     async def _from_file(self, path: str, entrypoint: str) -> Flow[..., Any]:
-        changed = Path(path).stat().st_mtime_ns
-        known, flow = self._files.get(entrypoint, (0, None))
-        if flow is None or known != changed:
-            flow = await asyncio.to_thread(load_flow_from_entrypoint, entrypoint)
-            self._files[entrypoint] = changed, flow
-        return flow
+        changed = (await asyncio.to_thread(Path(path).stat)).st_mtime_ns
+        known = self._files.get(entrypoint)
+        if known is None or known[0] != changed:
+            known = changed, await asyncio.to_thread(load_flow_from_entrypoint, entrypoint)
+            self._files[entrypoint] = known
+        return known[1]
 
 
 def _attribute(module: str, name: str) -> Flow[..., Any]:

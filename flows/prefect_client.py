@@ -1,7 +1,7 @@
 """One client of Prefect's API for a whole process, which does not lose seconds to a busy SQLite.
 
-On SQLite the Prefect server answers 503 whenever two of its writers meet; nothing was written then, and the same request
-succeeds a moment later. Prefect's client waits two seconds before it tries again; this one tries again at once.
+On SQLite the Prefect server answers 503 whenever two of its writers meet; nothing was written then, and the same
+request succeeds a moment later. Prefect's client waits two seconds before it tries again; this one tries again at once.
 """
 
 from __future__ import annotations

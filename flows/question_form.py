@@ -116,7 +116,9 @@ def description(task: model.Task, facts: Facts) -> str:
     due = f" · due {facts.due_at:%Y-%m-%d %H:%M} UTC" if facts.due_at else ""
     parts = [f"### CASE-{facts.number} · {task.title}", f"{facts.stage} · owner: {facts.owner}{due}"]
     if facts.attempt > 1 and facts.reason:
-        parts.append(f"**Asked again (attempt {facts.attempt}).** The last answer was not taken:\n{_block(facts.reason)}")
+        parts.append(
+            f"**Asked again (attempt {facts.attempt}).** The last answer was not taken:\n{_block(facts.reason)}"
+        )
     elif facts.reason:
         parts.append(f"**{_TROUBLE.get(facts.state, 'Note')}**\n{_block(facts.reason)}")
     if task.instructions:

@@ -1,4 +1,4 @@
-"""Asks people in the Prefect UI: one child run per question, created in Suspended with a form, and no process behind it.
+"""Asks people in the Prefect UI: one child run per question, created in Suspended with a form, and no process.
 
 The child hangs below the stage's run, so both UIs draw it there. The case store notes each question after all of it is
 in Prefect, so a question that was begun and interrupted is simply asked again: its idempotency key finds the same run.
@@ -14,7 +14,7 @@ from uuid import UUID
 from httpx import HTTPStatusError
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State
-
+from prefect.exceptions import ObjectNotFound
 from prefect.input import keyset_from_paused_state
 from prefect.input.run_input import Keyset, keyset_from_base_key
 from prefect.states import Pending, Suspended
@@ -22,7 +22,6 @@ from prefect.tasks import Task as PrefectTask
 
 from case_store import models, questions
 from case_store.store import CaseStore
-
 from flows import names, question_form, runs
 from flows.question_form import Facts
 from sop import model
@@ -40,7 +39,13 @@ class Place:
 
 
 async def ask(
-    client: PrefectClient, store: CaseStore, place: Place, task: models.Task, sop_task: model.Task, facts: Facts, at: datetime
+    client: PrefectClient,
+    store: CaseStore,
+    place: Place,
+    task: models.Task,
+    sop_task: model.Task,
+    facts: Facts,
+    at: datetime,
 ) -> None:
     """Ask a person about a task, and note that it was asked."""
     name = names.run_name(place.number, place.stage_key, sop_task.title)
@@ -75,9 +80,12 @@ async def answer_to(client: PrefectClient, run_id: UUID, task_id: str, attempt: 
         LookupError: The run was started without the form.
     """
     keyset = keyset_from_base_key(f"suspended-{_pause_key(task_id, attempt)}")
-    text = await client.read_flow_run_input(flow_run_id=run_id, key=keyset["response"])
-    entered = json.loads(text) if text else None
-    if not isinstance(entered, dict):
+    try:
+        text = await client.read_flow_run_input(flow_run_id=run_id, key=keyset["response"])
+    except ObjectNotFound:
+        text = "{}"
+    entered: dict[str, object] = json.loads(text)
+    if not entered:
         raise LookupError("the run was started without an answer in its form")
     return entered
 
@@ -85,7 +93,7 @@ async def answer_to(client: PrefectClient, run_id: UUID, task_id: str, attempt: 
 def _waiting_state(task_id: str, attempt: int) -> tuple[State[None], Keyset]:
     state: State[None] = Suspended(timeout_seconds=None, pause_key=_pause_key(task_id, attempt))
     keyset = keyset_from_paused_state(state)
-    state.state_details.run_input_keyset = dict(keyset)
+    state.state_details.run_input_keyset = {str(key): value for key, value in keyset.items()}
     return state, keyset
 
 

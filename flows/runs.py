@@ -8,9 +8,9 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Completed, Scheduled, State
+from prefect.states import Completed, Scheduled
 
 from flows import names
 from flows.clock import now
@@ -89,7 +89,7 @@ def has_stalled(run: FlowRun, patience: timedelta) -> bool:
     state = run.state
     if state is None or not (state.is_running() or state.is_pending() or state.is_cancelling()):
         return False
-    return state.timestamp is not None and now() - state.timestamp > patience
+    return now() - state.timestamp > patience
 
 
 def open_runs(runs: Sequence[FlowRun]) -> list[FlowRun]:

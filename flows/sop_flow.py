@@ -1,20 +1,22 @@
 """An SOP as a Prefect flow: one run of it carries out one case.
 
-The run goes over the stages in order, as far as it gets without people, and then suspends itself: its process is free,
-and a case that waits costs rows, not memory. Each go is a pass (see `case_pass`); what to do is read from the case store
-alone, so a pass may be repeated, interrupted or begun twice without harm.
+The run goes over the stages in order, as far as it gets without people, and then suspends itself: its process is
+free, and a case that waits costs rows, not memory. Each go is a pass (see `case_pass`); what to do is read from the
+case store alone, so a pass may be repeated, interrupted or begun twice without harm.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Awaitable
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID, uuid4
 
-from prefect import flow, tags
+from prefect import tags
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.flows import Flow
-from prefect.states import Cancelled, Completed, State, Suspended
+from prefect.states import Cancelled, Completed, Suspended
 from pydantic import Field
 
 from case_store import cases, find, models, scope, sops, stages
@@ -31,11 +33,15 @@ from sop.model import Sop, Stage
 
 CaseId = Annotated[
     str | None,
-    Field(title="Case", description="Id of a case that exists already; leave it empty to open a new one.", max_length=36),
+    Field(
+        title="Case", description="Id of a case that exists already; leave it empty to open a new one.", max_length=36
+    ),
 ]
 Title = Annotated[
     str | None,
-    Field(title="Title", description="Title of the new case. Everybody who reaches Prefect can read it.", max_length=200),
+    Field(
+        title="Title", description="Title of the new case. Everybody who reaches Prefect can read it.", max_length=200
+    ),
 ]
 SeverityChoice = Annotated[
     Literal["informational", "low", "medium", "high", "critical"] | None,
@@ -47,7 +53,7 @@ AlertId = Annotated[
 ]
 
 
-def sop_flow(loaded: LoadedSop) -> Flow[..., State[None]]:
+def sop_flow(loaded: LoadedSop) -> Flow[..., Any]:
     """Return the flow of an SOP: name, description and version are the SOP's."""
     sop = loaded.sop
 
@@ -57,8 +63,8 @@ def sop_flow(loaded: LoadedSop) -> Flow[..., State[None]]:
         return await _follow(loaded, opening.Request(title, severity, alert, case_id))
 
     follow_sop.__name__ = follow_sop.__qualname__ = names.attribute(sop.key)
-    return flow(
-        follow_sop,  # type: ignore[arg-type]
+    return Flow(
+        follow_sop,
         name=sop.key,
         description=describe(sop),
         version=str(sop.version),
@@ -109,7 +115,7 @@ class _Case:
             return case, (await sops.pinned(tx, case)).sop
 
     async def _is_next(self, sop: Sop, key: str) -> bool:
-        """Say whether a stage is to be worked on; begin it, or decide that it does not apply, when its turn has come."""
+        """Say whether a stage is to be worked on; begin it, or decide that it does not apply."""
         async with self._own.store.reading() as tx:
             stage = await find.stage_of(tx, await find.case(tx, self._case_id), key)
         if stage.state != "waiting":
@@ -131,7 +137,7 @@ class _Case:
 
     async def _run_stage(self, sop: Sop, case: models.Case, key: str) -> State[None]:
         run = stage_flow(sop.key, key).with_options(flow_run_name=names.run_name(case.number, key))
-        state: State[None] = await run(self._case_id, return_state=True)
+        state: State[None] = await cast("Awaitable[State[None]]", run(self._case_id, return_state=True))
         if not (state.is_completed() or state.is_paused()):
             await state.aresult(raise_on_failure=True)
         return state

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from prefect.flows import Flow
 
@@ -15,11 +16,10 @@ from flows import names
 from flows.sop_flow import sop_flow
 from sop.library import Library, directories
 
-
 Files = tuple[tuple[str, int, int], ...]
 
 
-def flows() -> dict[str, Flow[..., object]]:
+def flows() -> dict[str, Flow[..., Any]]:
     """Return the flow of each SOP, by what this module calls it; a file that changed is read anew."""
     settings = Settings()
     folders = tuple(directories(settings.sops))
@@ -27,7 +27,7 @@ def flows() -> dict[str, Flow[..., object]]:
 
 
 @lru_cache(maxsize=1)
-def _flows(_: Files, folders: tuple[Path, ...], actions: tuple[str, ...]) -> dict[str, Flow[..., object]]:
+def _flows(_: Files, folders: tuple[Path, ...], actions: tuple[str, ...]) -> dict[str, Flow[..., Any]]:
     library = Library.load(folders, actions)
     return {names.attribute(key): sop_flow(loaded) for key, loaded in library.sops.items()}
 
@@ -38,7 +38,7 @@ def _state_of(folders: tuple[Path, ...]) -> Files:
     return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
 
 
-def __getattr__(name: str) -> Flow[..., object]:
+def __getattr__(name: str) -> Flow[..., Any]:
     known = {} if name.startswith("_") else flows()
     if name not in known:
         raise AttributeError(f"there is no SOP {name.replace('_', '-')!r} in this installation")

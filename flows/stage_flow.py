@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
-from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.flows import Flow
-from prefect.states import Completed, Paused, State
+from prefect.states import Completed, Paused
 
 from case_store.actor import Actor
+from case_store.lifecycle import ASKS_A_PERSON
 from flows import action_run, asking, case_pass, names, steps
 from flows.resources import Resources, resources
 from flows.steps import View
@@ -28,7 +30,7 @@ _LOOK_EVERY = 0.25
 
 
 @lru_cache(maxsize=512)
-def stage_flow(sop_key: str, stage_key: str) -> Flow[[str], State[None]]:
+def stage_flow(sop_key: str, stage_key: str) -> Flow[[str], Any]:
     """Return the flow of one stage.
 
     Each has a function of its own: Prefect finds a stage's earlier run by the function, so a shared one would attach a
@@ -40,8 +42,8 @@ def stage_flow(sop_key: str, stage_key: str) -> Flow[[str], State[None]]:
 
     carry_out_stage.__name__ = f"stage_{names.attribute(stage_key)}"
     carry_out_stage.__qualname__ = f"{names.attribute(sop_key)}.{carry_out_stage.__name__}"
-    return flow(
-        carry_out_stage,  # type: ignore[arg-type]
+    return Flow(
+        carry_out_stage,
         name=f"{sop_key}: {stage_key}",
         description=f"Stage {stage_key} of the SOP {sop_key}; it is run by the flow of the SOP.",
         persist_result=False,
@@ -91,16 +93,14 @@ class _Stage:
         for key in (*view.plan.run, *view.plan.running):
             if key not in self._actions:
                 run = action_run.prefect_task(view.case.number, view.sop.task(key))
-                carried_out = run(self._case_id, view.tasks[key].id, return_state=True)
+                carried_out: Any = run(self._case_id, view.tasks[key].id, return_state=True)
                 self._actions[key] = asyncio.ensure_future(carried_out)
 
     async def _ask(self, view: View) -> None:
         await asking.keep_asked(self._own, self._client, view, self._run_id, busy=self._actions.keys())
 
     async def _until_something_happens(self) -> None:
-        ended, _ = await asyncio.wait(
-            self._actions.values(), timeout=_LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED
-        )
+        ended, _ = await asyncio.wait(self._actions.values(), timeout=_LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
         for key in [key for key, action in self._actions.items() if action in ended]:
             self._actions.pop(key).result()
 
@@ -111,5 +111,5 @@ class _Stage:
 
 
 def _waiting(view: View) -> State[None]:
-    count = sum(task.state in steps.ASKS_A_PERSON for task in view.tasks.values())
+    count = sum(task.state in ASKS_A_PERSON for task in view.tasks.values())
     return Paused(name=AWAITING_OWNER, message=f"{count} task{'s' if count != 1 else ''} open", reschedule=False)

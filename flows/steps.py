@@ -11,7 +11,6 @@ from sqlalchemy import select
 
 from case_store import find, models, progress, scope, sops, stages, tasks
 from case_store.actor import Actor
-from case_store.lifecycle import ASKS_A_PERSON
 from case_store.progress import Next, TaskFacts
 from case_store.store import Tx
 from flows.clock import now
@@ -44,28 +43,28 @@ class View:
 async def advance(own: Resources, case_id: str, stage_key: str, *, by: Actor) -> View:
     """Decide what can be decided and open what can be opened; return what comes next."""
     async with own.store.reading() as tx:
-        view = await _view(own, tx, case_id, stage_key)
+        view = await _view(tx, case_id, stage_key)
     while not view.over and (view.plan.decide or view.plan.ask):
         async with own.store.transaction() as tx:
-            view = await _view(own, tx, case_id, stage_key)
+            view = await _view(tx, case_id, stage_key)
             if view.over:
                 break
             await _decide_and_open(tx, view, by)
-            view = await _view(own, tx, case_id, stage_key)
+            view = await _view(tx, case_id, stage_key)
     return view
 
 
 async def recover(own: Resources, case_id: str, stage_key: str, *, by: Actor) -> None:
     """Take note of actions whose process died: none of them is still being carried out, for this run has the lease.
 
-    An idempotent action is simply started again. Of any other nobody knows whether it took effect, so a person is asked.
+    An idempotent action is simply started again. Of any other nobody knows whether it took effect: a person is asked.
     """
     async with own.store.reading() as tx:
-        view = await _view(own, tx, case_id, stage_key)
+        view = await _view(tx, case_id, stage_key)
     if not any(task.state == "running" for task in view.tasks.values()):
         return
     async with own.store.transaction() as tx:
-        view = await _view(own, tx, case_id, stage_key)
+        view = await _view(tx, case_id, stage_key)
         for task in view.tasks.values():
             if task.state == "running":
                 await _interrupted(own, tx, view, task, by)
@@ -85,12 +84,12 @@ async def _interrupted(own: Resources, tx: Tx, view: View, task: models.Task, by
 async def finish(own: Resources, case_id: str, stage_key: str, *, by: Actor) -> None:
     """Close a stage whose tasks are all closed."""
     async with own.store.transaction() as tx:
-        view = await _view(own, tx, case_id, stage_key)
+        view = await _view(tx, case_id, stage_key)
         if view.plan.done and view.stage.state == "active":
             await stages.finish(tx, view.stage, by=by, at=now())
 
 
-async def _view(own: Resources, tx: Tx, case_id: str, stage_key: str) -> View:
+async def _view(tx: Tx, case_id: str, stage_key: str) -> View:
     case = await find.case(tx, case_id)
     sop = (await sops.pinned(tx, case)).sop
     of_stage = models.Stage.case_id == case.id, models.Stage.key == stage_key

@@ -153,7 +153,9 @@ async def _signal(own: Resources, one: _Known, lost: list[models.Question]) -> N
     async with own.store.transaction() as tx:
         at = now()
         for question in lost:
-            await questions.close(tx, await tx.session.get_one(models.Question, (question.task_id, question.attempt)), at=at)
+            await questions.close(
+                tx, await tx.session.get_one(models.Question, (question.task_id, question.attempt)), at=at
+            )
         await signals.raise_(tx, await find.case(tx, one.case_id), at)
 
 

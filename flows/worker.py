@@ -1,7 +1,7 @@
 """The work pool type `casewright`: a worker that carries out flow runs in its own process and is woken by events.
 
-A stock process worker starts a Python process for each run and looks for work every few seconds; a case makes many short
-runs, so most of its time would go there. This one is Prefect's public extension point for workers, filled with two
+A stock process worker starts a Python process for each run and looks for work every few seconds; a case makes
+many short runs, so most of its time would go there. This one is Prefect's public extension point for workers, filled with two
 things: runs are executed in the event loop of the worker, and an event about a run that became due makes it look at
 once. Its regular poll stays, for events that get lost.
 """
@@ -39,7 +39,7 @@ class InProcessConfiguration(BaseJobConfiguration):
     """A run in the worker's process has nothing to configure: no command, no environment of its own."""
 
     @classmethod
-    async def resolve_for_flow_run(cls, flow_run: FlowRun, **_: Any) -> InProcessConfiguration:  # type: ignore[override]
+    async def resolve_for_flow_run(cls, flow_run: FlowRun, **_: object) -> InProcessConfiguration:
         """Return the configuration without asking the server for what would not be used."""
         return cls(name=flow_run.name)
 
@@ -72,7 +72,7 @@ class CasewrightWorker(BaseWorker[InProcessConfiguration, BaseVariables, InProce
     async def run(
         self,
         flow_run: FlowRun,
-        configuration: InProcessConfiguration,
+        configuration: InProcessConfiguration,  # noqa: ARG002 - the base class passes it
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> InProcessResult:
         """Execute a run to where it ends or waits."""
@@ -106,5 +106,5 @@ class CasewrightWorker(BaseWorker[InProcessConfiguration, BaseVariables, InProce
         async for _ in wake.worker_calls():
             try:
                 await self.get_and_submit_flow_runs()
-            except Exception:  # noqa: BLE001 - the regular poll goes on, and says what is wrong
+            except Exception:
                 log.warning("Could not look for runs that became due; the next poll will", exc_info=True)

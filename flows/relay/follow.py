@@ -77,8 +77,8 @@ class Follower:
             )
             known = open_runs.all()
         for number, run_id in known:
-            for state in await self._client.read_flow_run_states(UUID(run_id)):
-                await self._seen.put(_from_state(number, run_id, state))
+            for state in await self._client.read_flow_run_states(UUID(str(run_id))):
+                await self._seen.put(_from_state(number, str(run_id), state))
 
     async def _write(self) -> None:
         while True:
@@ -112,9 +112,7 @@ class Follower:
 
 async def _record(tx: Tx, batch: list[_Seen]) -> None:
     numbers = {seen.number for seen in batch}
-    rows = await tx.session.execute(
-        select(models.Case.number, models.Case.id).where(models.Case.number.in_(numbers))
-    )
+    rows = await tx.session.execute(select(models.Case.number, models.Case.id).where(models.Case.number.in_(numbers)))
     cases_by_number = dict(rows.tuples().all())
     for seen in batch:
         if (case_id := cases_by_number.get(seen.number)) is not None:
