@@ -1,8 +1,7 @@
 """The deployments of this installation: what `prefect.yaml` says, and how it gets to the server.
 
-There is one way to deploy, Prefect's own.
-`prefect.yaml` in the repository is what `render` writes for the built-in
-SOPs (a test compares them); `casewright deploy` writes the same for all SOPs of this installation and has Prefect deploy it.
+There is one way to deploy, Prefect's own. `prefect.yaml` in the repository is what `render` writes for the built-in
+SOPs; a test compares them. `casewright deploy` writes the same for all SOPs of this installation and has Prefect deploy it.
 """
 
 from __future__ import annotations

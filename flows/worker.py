@@ -1,8 +1,8 @@
 """The work pool type `casewright`: a worker that carries out flow runs in its own process and is woken by events.
 
-A stock process worker starts a Python process for each run and looks for work every few seconds; a case makes
-many short runs, so most of its time would go there. This one is Prefect's public extension point for workers, filled with two
-things: runs are executed in the event loop of the worker, and an event about a run that became due makes it look at
+A stock process worker starts a Python process for each run and looks for work every few seconds; a case makes many
+short runs, so most of its time would go there. This one is Prefect's public extension point for workers, filled with
+two things: runs are executed in the event loop of the worker, and an event about a run that became due makes it look at
 once. Its regular poll stays, for events that get lost.
 """
 
