@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from case_store import evidence as evidences
+from case_store import find
 from case_store.actor import Actor
 from case_store.alert_formats import ParsedAlert
 from case_store.blobs import Blobs, Stored
@@ -35,9 +36,7 @@ async def receive(
     """
     stored = await blobs.put(raw)
     await hold(tx, f"alert {parsed.source} {parsed.source_ref}")
-    known = await tx.session.scalar(
-        select(Alert).where(Alert.source == parsed.source, Alert.source_ref == parsed.source_ref)
-    )
+    known = await find.alert_of(tx, parsed.source, parsed.source_ref, lock=True)
     if known is not None:
         await _repeat(tx, known, stored, blobs, by=by, at=at)
         return known, False
@@ -74,7 +73,7 @@ async def _repeat(tx: Tx, alert: Alert, stored: Stored, blobs: Blobs, *, by: Act
 async def _keep_raw(tx: Tx, alert: Alert, stored: Stored, blobs: Blobs, *, by: Actor, at: datetime) -> Evidence:
     return await evidences.attach(
         tx,
-        None,
+        await find.case(tx, alert.case_id) if alert.case_id else None,
         blobs,
         name=raw_name(alert),
         content=stored,

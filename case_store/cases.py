@@ -65,11 +65,13 @@ async def open_case(
         AlertHasCase: The alert already belongs to a case.
         NotFound: The SOP gives its cases to somebody who is not on record.
     """
+    # The alert first, then the numbers: whoever takes an alert in and opens its case locks them in this order too.
+    alert = await find.alert(tx, alert.id, lock=True) if alert is not None else None
     await hold(tx, _NUMBERS)
     if idempotency_key is not None and (first := await tx.session.get(IdempotencyKey, idempotency_key)) is not None:
         return await find.case(tx, first.entity_id)
     if alert is not None:
-        alert = await _free(tx, alert)
+        await _refuse_taken(tx, alert)
     case = Case(
         number=await _next_number(tx),
         title=texts.title(title),
@@ -180,15 +182,13 @@ def _planned_task(case: Case, stage: Stage, planned: SopTask, position: int) -> 
     )
 
 
-async def _free(tx: Tx, alert: Alert) -> Alert:
-    alert = await find.alert(tx, alert.id, lock=True)
+async def _refuse_taken(tx: Tx, alert: Alert) -> None:
     if alert.case_id is not None:
         case = await find.case(tx, alert.case_id)
         raise AlertHasCase(
             f"the alert {alert.source} {alert.source_ref} already belongs to {case_label(case)}",
             next_step=f"go on there: casewright case show {case.number}",
         )
-    return alert
 
 
 async def _link(tx: Tx, case: Case, alert: Alert, *, by: Actor, at: datetime) -> None:

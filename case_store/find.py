@@ -86,6 +86,11 @@ async def alert(tx: Tx, alert_id: str, *, lock: bool = False) -> Alert:
     return found
 
 
+async def alert_of(tx: Tx, source: str, source_ref: str, *, lock: bool = False) -> Alert | None:
+    """Find an alert by what its source calls it; None when it has not come in."""
+    return await _one(tx, select(Alert).where(Alert.source == source, Alert.source_ref == source_ref), lock=lock)
+
+
 async def evidence(tx: Tx, evidence_id: str) -> Evidence:
     """Find a piece of evidence by id."""
     found = await _one(tx, select(Evidence).where(Evidence.id == evidence_id))
