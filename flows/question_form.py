@@ -60,28 +60,29 @@ class Answer:
 
 
 def decisions(task: model.Task, state: str) -> tuple[str, ...]:
-    """Return what can be decided about a task in this state."""
+    """Return what can be decided about a task in this state.
+
+    A form can only be answered here, so that the server can insist on its fields; whoever wants to skip it does so at
+    the command line.
+    """
     skip = () if task.mandatory else ("skip",)
     if state in {"failed", "unknown_outcome"}:
         return ("retry", "done", *skip)
     if task.approval is not None:
         return ("approve", "reject", *skip)
-    return ("done", *skip)
+    return ("done",) if task.form else ("done", *skip)
 
 
 def schema(task: model.Task, facts: Facts) -> dict[str, object]:
     """Return the JSON Schema of the form."""
     choices = decisions(task, facts.state)
-    form = task.form or {}
-    asked = forms.json_schema(form)
-    # A form can be skipped, so the server may insist on its answers only where nothing else can be decided.
-    required = list(asked["required"]) if choices == ("done",) else []  # type: ignore[call-overload]
-    properties: dict[str, object] = {
+    questions = forms.json_schema(task.form or {}) if facts.state == "open" else _NO_QUESTIONS
+    properties: dict[str, dict[str, object]] = {
         DECISION: {"title": "Decision", "type": "string", "enum": list(choices)},
-        **asked["properties"],  # type: ignore[dict-item]
+        **questions["properties"],  # type: ignore[dict-item]
         SIGNED_BY: _signed_by(facts.people),
         NOTE: {
-            "title": "Note" + (" (required)" if task.note_required else ""),
+            "title": "Note",
             "type": "string",
             "description": "Kept with the case. Say why if you skip, reject or retry.",
         },
@@ -92,18 +93,20 @@ def schema(task: model.Task, facts: Facts) -> dict[str, object]:
             "description": f"Tick this to close the task in the place of its owner ({facts.owner}). It is recorded.",
         },
     }
-    needed = [DECISION, *required, SIGNED_BY]
+    needed = [DECISION, *questions["required"], SIGNED_BY]  # type: ignore[misc]
     if choices == ("done",):
         del properties[DECISION]
         needed.remove(DECISION)
-    if task.note_required and choices == ("done",):
+    elif choices[0] == "done":
+        properties[DECISION]["default"] = "done"
+        needed.remove(DECISION)
+    if task.note_required:
         needed.append(NOTE)
     return {
         "title": "Answer",
         "type": "object",
         "properties": {
-            name: {**described, "position": position}  # type: ignore[dict-item]
-            for position, (name, described) in enumerate(properties.items())
+            name: {**described, "position": position} for position, (name, described) in enumerate(properties.items())
         },
         "required": needed,
         "additionalProperties": False,
@@ -139,6 +142,8 @@ def read(task: model.Task, raw: Mapping[str, object]) -> Answer:
         values={name: raw[name] for name in (task.form or {}) if raw.get(name) is not None},
     )
 
+
+_NO_QUESTIONS: Mapping[str, object] = {"properties": {}, "required": []}
 
 _TROUBLE = {
     "failed": "The action failed. Retry it, do the work by hand and say done, or skip it.",
