@@ -78,7 +78,7 @@ def parse_csv(text: str) -> list[Row]:
                 problems.append(f"line {reader.line_num}: more fields than the header has columns")
             rows.append(Row(reader.line_num, {column: (values[column] or "").strip() for column in columns}))
     except csv.Error as error:
-        problems.append(f"line {reader.line_num}: {error}")
+        problems.append(f"line {reader.reader.line_num}: {error}")
     if problems:
         raise PeopleRefused(problems)
     return rows
@@ -184,10 +184,7 @@ def _time_zone(text: str, found: list[str]) -> str | None:
         return None
     try:
         return ZoneInfo(text).key
-    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError in name only where the file is missing
-        found.append(f"the time zone {text[:60]!r} is not known; write it like Europe/Berlin")
-        return None
-    except KeyError:
+    except (ValueError, OSError, KeyError):  # a path, a folder, a name that is not there
         found.append(f"the time zone {text[:60]!r} is not known; write it like Europe/Berlin")
         return None
 

@@ -129,8 +129,8 @@ def _change(name: str, words: str = "{}") -> Callable[[Body], str]:
 
 
 def _edits(body: Body) -> str:
-    told = {"severity": "severity", "title": "title"}
-    edits = [f"{told[name]} {old} → {new}" for name, (old, new) in body["changes"].items() if name in told]
+    told = ("severity", "title")
+    edits = [f"{name} {old} → {new}" for name, (old, new) in body["changes"].items() if name in told]
     return ", ".join(edits + (["another owner"] if "owner_id" in body["changes"] else []))
 
 
