@@ -1,10 +1,12 @@
 """The locks and the set-up: what `make setup` promises to somebody who has Python, git and make."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,16 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "requirements" / "requirements.txt"
 DEVELOPMENT = ROOT / "requirements" / "requirements-dev.txt"
+# What comes along with a dependency that is declared, in the version that it needs.
+COMES_ALONG = {"pydantic-core": "pydantic", "ruamel-yaml-clib": "ruamel.yaml"}
+# Stand-ins for tests, shipped with the product; they need what development needs.
+FOR_TESTS = ROOT / "notifiers" / "testing"
+# Dependencies that no file of ours imports, each with its reason.
+NOT_IMPORTED = {
+    "aiosqlite": "SQLAlchemy's driver for SQLite",
+    "asyncpg": "SQLAlchemy's driver for PostgreSQL",
+    "fastapi": "Prefect's; held back",
+}
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -57,6 +69,31 @@ def test_lock_is_in_step_with_the_metadata():
 def test_development_has_exactly_the_versions_of_the_product():
     development = locked(DEVELOPMENT)
     assert {name: development.get(name) for name in locked(RUNTIME)} == locked(RUNTIME)
+
+
+def imported_by_the_product() -> set[str]:
+    """Name every distribution that a product file imports from, wherever in the file it does so."""
+    names = set()
+    for package in METADATA["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+        for path in (ROOT / package).rglob("*.py"):
+            if path.is_relative_to(FOR_TESTS):
+                continue
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module.split(".")[0])
+    distributions = packages_distributions()
+    found = {canonicalize_name(one) for name in names for one in distributions.get(name, ())}
+    return found - {"casewright"} - COMES_ALONG.keys()
+
+
+def test_what_the_product_imports_is_declared_and_the_other_way_round():
+    declared = {canonicalize_name(Requirement(one).name) for one in METADATA["project"]["dependencies"]}
+    imported = imported_by_the_product()
+    assert imported - declared == set()
+    assert declared - imported - NOT_IMPORTED.keys() == set()
+    assert NOT_IMPORTED.keys() & imported == set()
 
 
 @pytest.fixture
