@@ -63,25 +63,35 @@ def parse_csv(text: str) -> list[Row]:
     Raises:
         PeopleRefused: It has no such header, unknown columns, or lines that do not fit it.
     """
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), restkey="", restval="", strict=True)
-    columns = [column.strip() for column in reader.fieldnames or ()]
-    problems = [f"line 1: there is no column {name!r}" for name in ("handle", "name") if name not in columns]
-    unknown = [column for column in columns if column not in COLUMNS]
-    problems += [f"line 1: unknown column {column!r}; known are {', '.join(COLUMNS)}" for column in unknown]
-    if problems:
-        raise PeopleRefused(problems)
-    reader.fieldnames = columns
-    rows: list[Row] = []
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
     try:
-        for values in reader:
-            if "" in values:
-                problems.append(f"line {reader.line_num}: more fields than the header has columns")
-            rows.append(Row(reader.line_num, {column: (values[column] or "").strip() for column in columns}))
+        columns = [column.strip() for column in next(reader, [])]
+        problems = list(_wrong_header(columns))
+        rows = [] if problems else list(_rows(reader, columns, problems))
     except csv.Error as error:
-        problems.append(f"line {reader.reader.line_num}: {error}")
+        raise PeopleRefused([f"line {max(reader.line_num, 1)}: {error}"]) from None
     if problems:
         raise PeopleRefused(problems)
     return rows
+
+
+def _wrong_header(columns: Sequence[str]) -> Iterator[str]:
+    yield from (f"line 1: there is no column {name!r}" for name in ("handle", "name") if name not in columns)
+    for number, column in enumerate(columns):
+        if column not in COLUMNS:
+            yield f"line 1: unknown column {column[:80]!r}; known are {', '.join(COLUMNS)}"
+        elif column in columns[:number]:
+            yield f"line 1: the column {column!r} is there twice"
+
+
+def _rows(reader: Iterator[list[str]], columns: Sequence[str], problems: list[str]) -> Iterator[Row]:
+    """Yield the rows below the header; a line may hold fewer fields than there are columns, never more."""
+    for fields in reader:
+        line: int = reader.line_num  # type: ignore[attr-defined]  # a csv.reader has it; its type has no name
+        if len(fields) > len(columns):
+            problems.append(f"line {line}: more fields than the header has columns")
+        if fields:
+            yield Row(line, dict.fromkeys(columns, "") | dict(zip(columns, map(str.strip, fields), strict=False)))
 
 
 async def import_(tx: Tx, rows: Sequence[Row], roles_known: AbstractSet[str], *, by: Actor, at: datetime) -> Imported:
@@ -192,6 +202,7 @@ def _time_zone(text: str, found: list[str]) -> str | None:
 def _problems_together(entries: Sequence[_Entry], known: Mapping[str, Person]) -> Iterator[str]:
     """Yield what is wrong between the lines: handles and addresses given twice, managers nobody is, circles."""
     yield from _twice(entries)
+    yield from _address_of_another(entries, known)
     handles = {person.id: person.handle for person in known.values()}
     managers = {p.handle: handles[p.manager_id] for p in known.values() if p.manager_id in handles}
     everybody = known.keys() | {entry.handle for entry in entries}
@@ -214,6 +225,15 @@ def _twice(entries: Sequence[_Entry]) -> Iterator[str]:
             yield f"line {entry.line}: {entry.handle} is already in line {first}"
         if entry.email and (first := mails.setdefault(entry.email.lower(), entry.line)) != entry.line:
             yield f"line {entry.line}: the e-mail address {entry.email} is already in line {first}"
+
+
+def _address_of_another(entries: Sequence[_Entry], known: Mapping[str, Person]) -> Iterator[str]:
+    """Yield addresses that somebody outside the list has: people are found by address, so it must name one person."""
+    listed = {entry.handle for entry in entries}
+    taken = {one.email.lower(): one.handle for one in known.values() if one.email and one.handle not in listed}
+    for entry in entries:
+        if entry.email and (other := taken.get(entry.email.lower())):
+            yield f"line {entry.line}: the e-mail address {entry.email} is already that of {other}"
 
 
 def _chain(handle: str, managers: Mapping[str, str]) -> list[str]:

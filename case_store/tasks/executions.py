@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from case_store import find, lifecycle, notices
+from case_store import find, lifecycle, notices, sops
 from case_store.actor import Actor
 from case_store.audit.events import canonical
 from case_store.lifecycle import NotAllowedNow
@@ -119,13 +119,21 @@ async def _closed_or_asking(tx: Tx, case: Case, task: Task, execution: Execution
     task.reason = execution.error
     if outcome == "succeeded":
         task.result, task.closed_at = execution.output, at
-    elif task.owner_id is None:
-        owner = await resolve(tx, case, task.owner_rule)
-        task.owner_id, task.owner_role = owner.person_id, owner.role
+    else:
+        await _ask_a_person(tx, case, task, at)
     tx.record(f"task.{task.state}", task, by=by, at=at, facts={"execution": execution.number})
     await tx.flush()
     if outcome != "succeeded":
         await notices.needs_attention(tx, task, await recipients(tx, task), at)
+
+
+async def _ask_a_person(tx: Tx, case: Case, task: Task, at: datetime) -> None:
+    """Find an owner for a task that went wrong; its time runs from now, so that nobody forgets it."""
+    if task.owner_id is None:
+        owner = await resolve(tx, case, task.owner_rule)
+        task.owner_id, task.owner_role = owner.person_id, owner.role
+    sla = (await sops.pinned(tx, case)).sop.task(task.key).sla
+    task.opened_at, task.due_at, task.overdue_at = at, at + sla if sla else None, None
 
 
 def _refuse_unapproved(case: Case, task: Task, inputs: JsonMap) -> None:

@@ -1,6 +1,7 @@
 """The engine runs actions: every run is on record, and none counts twice."""
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -76,6 +77,7 @@ async def test_a_run_that_went_wrong_asks_a_person(store: CaseStore, outcome: st
     async with store.transaction() as tx:
         task = await finish(tx, await start(tx, drill), outcome, output={}, error="connection reset")
         assert (task.state, task.reason, task.closed_at, task.owner_role) == (state, "connection reset", None, "tier1")
+        assert (task.opened_at, task.due_at) == (LATER, LATER + timedelta(minutes=15)), "its time runs from now"
     async with store.reading() as tx:
         entries = (await tx.session.scalars(select(OutboxEntry))).all()
         assert {entry.recipient_id for entry in entries} == {drill.ada.id, drill.bob.id}

@@ -110,12 +110,22 @@ async def test_nobody_is_their_own_manager_through_others(store: CaseStore):
         await import_(store, "handle,name,manager\nmia,Mia,ada\n")
 
 
+async def test_an_address_names_one_person(store: CaseStore):
+    await import_(store, LIST)
+    with pytest.raises(PeopleRefused, match=r"e-mail address MIA@soc.internal is already that of mia"):
+        await import_(store, "handle,name,email\nmax,Max,MIA@soc.internal\n")
+    swapped = "handle,name,email\nmia,Mia,ada@example.org\nada,Ada,mia@soc.internal\n"
+    assert (await import_(store, swapped)).changed == ("mia", "ada")
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("", "line 1: there is no column 'handle'"),
         ("name,email\n", "line 1: there is no column 'handle'"),
         ("handle,name,salary\n", "line 1: unknown column 'salary'; known are handle, name"),
+        ("handle,name,name\n", "line 1: the column 'name' is there twice"),
+        ("\r0", "line 1: new-line character seen"),
         ('handle,name\n"ada,Ada\n', "line 2: unexpected end of data"),
     ],
 )

@@ -28,6 +28,7 @@ stages:
       - key: extract
         title: Extract observables
         action: observables.extract
+        sla: 15m
         with: {evidence: alert.raw}
       - key: confirm
         title: Confirm what it is
