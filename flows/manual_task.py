@@ -51,8 +51,15 @@ async def manual_task(task_id: str, attempt: int) -> State[None]:
         except (StoreError, LookupError) as error:
             reason = error.diagnostics() if isinstance(error, StoreError) else str(error)
             await _close(own, task_id, attempt, run_id, refusal=reason)
-            return Failed(name="Refused", message=f"{reason}\nThe task is asked again.")
+            # A run that was created in Suspended counts as run no. 0, so Prefect would try it again; it does not when
+            # the state is forced.
+            await client.set_flow_run_state(run_id, _refused(reason), force=True)
+            return _refused(reason)
         return Completed(message=message)
+
+
+def _refused(reason: str) -> State[None]:
+    return Failed(name="Refused", message=f"{reason}\nThe task is asked again.")
 
 
 async def _decide(own: Resources, run_id: UUID, task_id: str, entered: dict[str, object]) -> str:

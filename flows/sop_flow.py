@@ -8,7 +8,7 @@ case store alone, so a pass may be repeated, interrupted or begun twice without 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Annotated, Any, Literal, cast
+from typing import Any, Literal, cast
 from uuid import UUID, uuid4
 
 from prefect import tags
@@ -17,7 +17,6 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Suspended
-from pydantic import Field
 
 from case_store import cases, find, models, scope, sops, stages
 from case_store.actor import Actor
@@ -31,35 +30,28 @@ from flows.stage_flow import stage_flow
 from sop.loader import LoadedSop
 from sop.model import Sop, Stage
 
-CaseId = Annotated[
-    str | None,
-    Field(
-        title="Case", description="Id of a case that exists already; leave it empty to open a new one.", max_length=36
-    ),
-]
-Title = Annotated[
-    str | None,
-    Field(
-        title="Title", description="Title of the new case. Everybody who reaches Prefect can read it.", max_length=200
-    ),
-]
-SeverityChoice = Annotated[
-    Literal["informational", "low", "medium", "high", "critical"] | None,
-    Field(title="Severity", description="Severity of the new case; left empty, the alert's or the SOP's."),
-]
-AlertId = Annotated[
-    str | None,
-    Field(title="Alert", description="Id of the alert that is behind it (casewright alert list).", max_length=36),
-]
+SeverityChoice = Literal["informational", "low", "medium", "high", "critical"]
 
 
 def sop_flow(loaded: LoadedSop) -> Flow[..., Any]:
     """Return the flow of an SOP: name, description and version are the SOP's."""
     sop = loaded.sop
 
+    # Prefect makes the form of the deployment from this signature and docstring.
     async def follow_sop(
-        title: Title = None, severity: SeverityChoice = None, alert: AlertId = None, case_id: CaseId = None
+        title: str | None = None,
+        severity: SeverityChoice | None = None,
+        alert: str | None = None,
+        case_id: str | None = None,
     ) -> State[None]:
+        """Open a case and carry it out, or carry out one that exists.
+
+        Args:
+            title: Title of the new case. Everybody who reaches Prefect can read it.
+            severity: Severity of the new case; left empty, the alert's or the SOP's.
+            alert: Id of the alert that is behind it (casewright alert list).
+            case_id: Id of a case that exists already; leave it empty to open a new one.
+        """
         return await _follow(loaded, opening.Request(title, severity, alert, case_id))
 
     follow_sop.__name__ = follow_sop.__qualname__ = names.attribute(sop.key)
@@ -106,7 +98,7 @@ class _Case:
         case = await self._complete()
         await asking.close_stale(self._own, self._client, case)
         if case.state == "cancelled":
-            return Cancelled(message=f"CASE-{case.number} was cancelled.")
+            return Cancelled(name="CaseCancelled", message=f"CASE-{case.number} was cancelled.")
         return Completed(message=f"CASE-{case.number} is closed.")
 
     async def _read(self) -> tuple[models.Case, Sop]:

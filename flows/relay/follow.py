@@ -45,8 +45,8 @@ class _Seen:
 
     @property
     def cancels(self) -> bool:
-        """Say whether somebody cancelled a flow run."""
-        return self.state.run_kind == "flow-run" and self.state.state_type in {"CANCELLING", "CANCELLED"}
+        """Say whether somebody cancelled a flow run; the run of a case that is cancelled ends in a name of its own."""
+        return self.state.run_kind == "flow-run" and self.state.state_name in {"Cancelling", "Cancelled"}
 
 
 class Follower:
@@ -106,14 +106,15 @@ class Follower:
         async with self._own.store.transaction() as tx:
             case = await find.case(tx, seen.number)
             noted = await signals.run_of(tx, case.id)
-            if noted.flow_run_id == seen.state.run_id and case.state == "open":
+            outdated = case.reopened_at is not None and seen.at < case.reopened_at
+            if noted.flow_run_id == seen.state.run_id and case.state == "open" and not outdated:
                 await cases.cancel(tx, case, "Its run was cancelled in the Prefect UI.", by=BY, at=now())
 
 
 async def _record(tx: Tx, batch: list[_Seen]) -> None:
     numbers = {seen.number for seen in batch}
     rows = await tx.session.execute(select(models.Case.number, models.Case.id).where(models.Case.number.in_(numbers)))
-    cases_by_number = dict(rows.tuples().all())
+    cases_by_number = {row.number: row.id for row in rows}
     for seen in batch:
         if (case_id := cases_by_number.get(seen.number)) is not None:
             await audit.note_run_state(tx, case_id, seen.state, by=BY, at=seen.at)
