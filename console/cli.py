@@ -33,11 +33,12 @@ app = App(
     help="Security alerts become cases; cases follow their SOP on Prefect; people decide; all of it is on record.",
     help_epilogue="Start with `casewright demo`.",
     version=_version,
-    default_parameter=Parameter(negative=""),
+    default_parameter=Parameter(negative="", show_default=False),
     help_format="markdown",
 )
 _EVERYWHERE = Group("Options of every command", sort_key=99)
 app.meta.group_parameters = _EVERYWHERE
+app.meta.suppress_keyboard_interrupt = False  # `run` answers it with an exit code
 app["--help"].group = app["--version"].group = _EVERYWHERE
 
 _RUN = Group("Run Casewright", sort_key=1)
@@ -69,7 +70,7 @@ def _launch(
         str | None,
         Parameter(name="--as", env_var="CASEWRIGHT_PERSON", help="Who acts: handle or e-mail. Else your login name."),
     ] = None,
-    debug: Annotated[bool, Parameter(negative="", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, Parameter(negative="", show_default=False, help="Show the traceback of an error.")] = False,
 ) -> int:
     call = Call(person_name=as_ or _login_name(), debug=debug)
     try:

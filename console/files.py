@@ -6,14 +6,24 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Annotated, BinaryIO, TextIO
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from console.errors import FileRefused
 
 _CHUNK = 1024 * 1024
+
+
+def _file_or_dash(_: object, path: Path) -> None:
+    if str(path).startswith("-") and str(path) != "-":
+        raise ValueError(f"{path} is not an option here; a file of that name is written ./{path}")
+
+
+Input = Annotated[Path, Parameter(allow_leading_hyphen=True, validator=_file_or_dash)]
+"""A file to read, or `-` for standard input."""
 
 
 def read_bytes(path: Path, limit: int) -> bytes:

@@ -54,18 +54,19 @@ class Site:
     def plans(self, base: Mapping[str, str]) -> tuple[Plan, Plan, Plan]:
         """Return what runs, in order: the server, the deployments (once), the worker with the relay."""
         environment = self.environment(base)
-        python, logs = sys.executable, self.home / "logs"
+        # -P: a folder `flows` in the current directory is somebody else's.
+        python, logs = (sys.executable, "-P", "-m"), self.home / "logs"
         server = Plan(
             "Prefect server",
-            (python, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(self.port)),
+            (*python, "prefect", "server", "start", "--host", HOST, "--port", str(self.port)),
             environment,
             logs / "prefect-server.log",
             probe=self._healthy,
         )
-        deploy = Plan("deployments", (python, "-m", "flows", "deploy"), environment, logs / "deploy.log")
+        deploy = Plan("deployments", (*python, "flows", "deploy"), environment, logs / "deploy.log")
         serve = Plan(
             "worker and relay",
-            (python, "-m", "flows", "serve"),
+            (*python, "flows", "serve"),
             environment,
             logs / "serve.log",
             says="ready",
@@ -89,18 +90,20 @@ class Teller:
         self._console = console
         self._status: Status | None = None
         self._ticking: asyncio.Task[None] | None = None
+        self._began: dict[str, float] = {}
 
     def starting(self, name: str) -> None:
-        """Show the spinner."""
-        self.quiet()
-        self._status = self._console.status(f"{name} …")
-        self._status.start()
-        self._ticking = asyncio.create_task(self._tick(self._status, name))
+        """Show it in the spinner."""
+        self._began[name] = time.monotonic()
+        if self._status is None:
+            self._status = self._console.status(f"{name} …")
+            self._status.start()
+            self._ticking = asyncio.create_task(self._tick(self._status))
 
     def ready(self, name: str, seconds: float) -> None:
         """Say that it is ready."""
-        self.quiet()
         self._console.print(f"  {name} ready ({seconds:.1f} s)")
+        self._over(name)
 
     def died(self, name: str, code: int, again_in: float) -> None:
         """Say that it ended by itself."""
@@ -119,11 +122,16 @@ class Teller:
             self._status.stop()
         self._status = self._ticking = None
 
-    async def _tick(self, status: Status, name: str) -> None:
-        began = time.monotonic()
+    def _over(self, name: str) -> None:
+        self._began.pop(name, None)
+        if not self._began:
+            self.quiet()
+
+    async def _tick(self, status: Status) -> None:
         while True:
+            now = time.monotonic()
+            status.update("  ".join(f"{name} … {now - began:.0f} s" for name, began in self._began.items()))
             await asyncio.sleep(0.5)
-            status.update(f"{name} … {time.monotonic() - began:.0f} s")
 
 
 @asynccontextmanager
@@ -137,17 +145,30 @@ async def running(home: Path, port: int, console: Console) -> AsyncIterator[Site
     """
     with held(home):
         site = Site(home, free_port(port))
-        await _upgrade(site)
         teller = Teller(console)
         async with Supervisor(teller) as supervisor:
             try:
-                server, deploy, serve = site.plans(os.environ)
-                await supervisor.start(server)
-                await supervisor.run_once(deploy)
-                await supervisor.start(serve)
+                await _start(site, supervisor)
                 yield site
             finally:
                 teller.quiet()
+
+
+async def _start(site: Site, supervisor: Supervisor) -> None:
+    server, deploy, serve = site.plans(os.environ)
+    await _together(supervisor.start(server), _upgrade(site))
+    await _together(supervisor.run_once(deploy), supervisor.start(serve))
+
+
+async def _together(*parts: Coroutine[None, None, None]) -> None:
+    """Run the parts side by side; the first error ends the others and is raised as it is."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _upgrade(site: Site) -> None:

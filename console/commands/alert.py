@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Self
 
 from cyclopts import App, Parameter
@@ -14,7 +13,7 @@ from case_store.blobs import Blobs
 from case_store.store import Tx
 from case_store.views import AlertRow
 from console.call import Here
-from console.files import read_bytes
+from console.files import Input, read_bytes
 from console.intake import TakenIn, take_in
 from console.library import library
 from console.output import AsJson, Column
@@ -26,10 +25,10 @@ _MAX_FILE = 64 * 1024 * 1024
 
 @app.command
 async def send(
-    file: Annotated[Path, Parameter(help="JSON: one alert, a list of them, or one a line; `-` reads standard input.")],
+    file: Annotated[Input, Parameter(help="JSON: one alert, a list of them, or one a line; `-` reads standard input.")],
     /,
     *,
-    shape: Annotated[Shape, Parameter(help="How the file is written; `auto` looks.")] = "auto",
+    shape: Annotated[Shape, Parameter(help="How the file is written; `auto` looks.", show_default=True)] = "auto",
     no_case: Annotated[bool, Parameter(help="Store it only, whatever the SOPs say.")] = False,
     as_json: AsJson = False,
     call: Here,

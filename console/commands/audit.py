@@ -25,7 +25,9 @@ OfCase = Annotated[str | None, Parameter(help="Only this case, by its number.")]
 async def tail(
     *,
     case: OfCase = None,
-    count: Annotated[int, Parameter(name=["--count", "-n"], help="How many of the newest events.")] = 20,
+    count: Annotated[
+        int, Parameter(name=["--count", "-n"], help="How many of the newest events.", show_default=True)
+    ] = 20,
     as_json: AsJson = False,
     call: Here,
 ) -> None:

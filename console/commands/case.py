@@ -64,7 +64,9 @@ _COLUMNS = [
 @app.command(name="list")
 async def list_(
     *,
-    state: Annotated[Literal["open", "closed", "cancelled", "all"], Parameter(help="Which cases.")] = "open",
+    state: Annotated[
+        Literal["open", "closed", "cancelled", "all"], Parameter(help="Which cases.", show_default=True)
+    ] = "open",
     as_json: AsJson = False,
     call: Here,
 ) -> None:

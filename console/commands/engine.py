@@ -35,4 +35,5 @@ def _become(call: Call, part: str, *options: str) -> NoReturn:
     environment = dict(os.environ)
     if call.settings.prefect_api_url:
         environment["PREFECT_API_URL"] = str(call.settings.prefect_api_url)
-    os.execve(sys.executable, [sys.executable, "-m", "flows", part, *options], environment)  # noqa: S606
+    # -P: a folder `flows` in the current directory is somebody else's.
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "flows", part, *options], environment)  # noqa: S606

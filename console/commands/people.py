@@ -1,6 +1,5 @@
 """`casewright people`: bring people in, and list them."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -11,7 +10,7 @@ from case_store.store import Tx
 from case_store.views import PersonRow
 from console.call import Call, Here
 from console.errors import NotAPerson
-from console.files import read_bytes
+from console.files import Input, read_bytes
 from console.library import library
 from console.output import AsJson, Column
 
@@ -22,7 +21,7 @@ _MAX_LIST = 5 * 1024 * 1024
 
 @app.command(name="import")
 async def import_(
-    file: Annotated[Path, Parameter(help="The list; `-` reads standard input.")], /, *, call: Here
+    file: Annotated[Input, Parameter(help="The list; `-` reads standard input.")], /, *, call: Here
 ) -> None:
     """Bring people in from a CSV file, or change those that are there; nobody is removed.
 

@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from console.call import Here
 
-Port = Annotated[int, Parameter(help="Where the Prefect server listens; 0 takes any free port.")]
+Port = Annotated[int, Parameter(help="Where the Prefect server listens; 0 takes any free port.", show_default=True)]
 
 
 async def up(*, port: Port = 4200, call: Here) -> int:

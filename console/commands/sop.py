@@ -80,7 +80,7 @@ def show(
         )
         return
     if text:
-        call.printer.say(loaded.text)
+        call.printer.exactly(loaded.text)
         return
     sop = loaded.sop
     call.printer.facts(

@@ -36,7 +36,9 @@ _COLUMNS = [
 @app.command(name="list")
 async def list_(
     *,
-    state: Annotated[str | None, Parameter(help="Only tasks in this state; `all` for every state.")] = "open",
+    state: Annotated[
+        str | None, Parameter(help="Only tasks in this state; `all` for every state.", show_default=True)
+    ] = "open",
     owner: Annotated[str | None, Parameter(help="Only tasks of this person, or of a role they have.")] = None,
     mine: Annotated[bool, Parameter(help="Only your own.")] = False,
     as_json: AsJson = False,

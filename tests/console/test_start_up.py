@@ -1,0 +1,61 @@
+"""The command line starts light: Prefect is never imported by it, and each command imports only what it needs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from console.demo.alert import fresh
+from tests.console.conftest import NOW
+
+RUN = """
+import contextlib, io, json, sys
+from console.cli import run
+with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+    code = run(sys.argv[1:])
+print(json.dumps({"code": code, "err": err.getvalue(), "modules": sorted(sys.modules)}))
+"""
+
+# What takes long to import. Prefect takes seconds, SQLAlchemy a third of one.
+HEAVY = {"prefect", "sqlalchemy", "alembic", "httpx", "aiohttp", "twilio", "fastapi", "flows"}
+
+
+def imported(*words):
+    """Run one command in a process of its own; return its exit code, its errors and the packages it imported."""
+    done = subprocess.run([sys.executable, "-c", RUN, *map(str, words)], capture_output=True, check=True, text=True)
+    said = json.loads(done.stdout.splitlines()[-1])
+    return said["code"], said["err"], {name.partition(".")[0] for name in said["modules"]}
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "", "sop list", "sop show phishing", "sop --help"])
+def test_light_commands_import_nothing_heavy(home, words):
+    _, _, packages = imported(*words.split())
+    assert packages & HEAVY == set()
+
+
+@pytest.mark.parametrize("words", ["--help", "--version"])
+def test_help_and_version_read_no_settings_and_no_sop(home, words):
+    _, _, packages = imported(words)
+    assert packages & {"pydantic", "pydantic_settings", "ruamel", "cel", "sop", "case_store"} == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sop check", "sop schema", "db check", "db upgrade", "people list", "people import {people}",
+        "alert send {alert}", "alert list", "case open --sop phishing --title x", "case list", "case show 1",
+        "case timeline 1", "case note 1 x", "case attach 1 {alert}", "case cancel 1 --reason x", "case close 1 --resolution x",
+        "task list", "task show 1/original", "task complete 1/original", "audit tail", "audit export",
+        "up --help", "demo --help", "worker --help", "relay --help", "deploy --help",
+    ],
+)  # fmt: skip
+def test_no_command_imports_prefect_or_the_flows(filled, tmp_path, words):
+    alert = tmp_path / "alert.json"
+    alert.write_bytes(fresh(NOW))
+    people = tmp_path / "people.csv"
+    people.write_text("handle,name\nada,Ada\n")
+    code, err, packages = imported(*words.format(alert=alert, people=people).split())
+    assert code in {0, 1}, err
+    assert "failed:" not in err
+    assert packages & {"prefect", "flows"} == set()
