@@ -81,7 +81,9 @@ class Site:
         self.settings = self._settings()
 
     def _settings(self) -> Settings:
-        own = {k.removeprefix("CASEWRIGHT_").lower(): v for k, v in self.environment.items() if k.startswith("CASEWRIGHT_")}
+        own = {
+            k.removeprefix("CASEWRIGHT_").lower(): v for k, v in self.environment.items() if k.startswith("CASEWRIGHT_")
+        }
         return Settings(**{name: value for name, value in own.items() if name in Settings.model_fields})
 
     # --- processes
@@ -179,9 +181,7 @@ class Desk:
         """Open a case by the verb that the command line uses."""
         loaded = self.site.library().sops[sop]
         async with self.store.transaction() as tx:
-            return await cases.open_case(
-                tx, loaded, title, by=Actor.system("test"), at=datetime.now(UTC), **given
-            )
+            return await cases.open_case(tx, loaded, title, by=Actor.system("test"), at=datetime.now(UTC), **given)
 
     async def case(self, number: int) -> models.Case:
         """Return the case as it is now."""
@@ -200,7 +200,7 @@ class Desk:
             rows = await tx.session.execute(
                 select(models.Task.key, models.Task.state).where(models.Task.case_id == case.id)
             )
-            return dict(rows.tuples().all())
+            return {key: state for key, state in rows}
 
     async def question(self, number: int, key: str, attempt: int = 1, within: float = 60.0) -> models.Question:
         """Wait until a task is asked about, and return the question."""
@@ -224,9 +224,7 @@ class Desk:
 
     async def resume(self, question: models.Question, **entered: Any) -> dict[str, Any]:
         """Submit a form; returns what the server says: `status` is ACCEPT, REJECT or ABORT."""
-        answer = await self._request(
-            "POST", f"/flow_runs/{question.flow_run_id}/resume", json={"run_input": entered}
-        )
+        answer = await self._request("POST", f"/flow_runs/{question.flow_run_id}/resume", json={"run_input": entered})
         return answer.json()
 
     async def answer(self, number: int, key: str, *, attempt: int = 1, **entered: Any) -> models.Question:
