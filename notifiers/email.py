@@ -19,8 +19,8 @@ from notifiers.letter import Letter, compose
 from notifiers.settings import EmailConfig
 from notifiers.smtp_answers import Step, outcome_of
 
-# What a try can fail with. OSError: timeouts, and TLS errors that aiosmtplib lets through. ValueError: a server that
-# speaks nonsense, such as a challenge that is not Base64.
+# What a try can fail with. OSError: timeouts, and TLS errors that aiosmtplib lets through. ValueError: names and words
+# that cannot be encoded, digests this machine does not allow.
 _FAILURES = (SMTPException, OSError, ValueError)
 _START_INPUT = 354
 _COMPLETED = range(200, 300)
@@ -54,11 +54,13 @@ class EmailNotifier:
         except AddressRefused as refused:
             return Outcome.permanent(str(refused))
         talk = _Conversation(self._client(), letter, self._config)
+        limit = asyncio.timeout(self._config.deadline)
         try:
-            async with asyncio.timeout(self._config.deadline):
+            async with limit:
                 receipt = await talk.hand_over()
         except _FAILURES as failure:
-            return outcome_of(failure, talk.step)
+            late = TimeoutError(f"no end within {self._config.deadline:g} s")
+            return outcome_of(late if limit.expired() else failure, talk.step)
         else:
             await talk.say_goodbye()
         finally:
@@ -77,9 +79,8 @@ class EmailNotifier:
             use_tls=config.encryption == "implicit",
             start_tls=config.encryption == "starttls",
             tls_context=self._tls,
-            # As bytes: a password that is not ASCII would otherwise stand in the repr of a UnicodeEncodeError.
-            username=None if config.username is None else config.username.encode(),
-            password=None if config.password is None else config.password.get_secret_value().encode(),
+            username=config.username,
+            password=None if config.password is None else config.password.get_secret_value(),
             local_hostname=config.domain,
             timeout=config.step_timeout,
         )

@@ -32,6 +32,7 @@ class Received:
     content: bytes
     encrypted: bool
     login: str | None
+    client: str  # the name it gave itself
 
     @property
     def letter(self) -> EmailMessage:
@@ -147,7 +148,14 @@ class SmtpServer:
         account = cast("LoginPassword | None", session.auth_data)
         login = account.login.decode() if account else None
         content = envelope.original_content or b""
-        letter = Received(envelope.mail_from or "", tuple(envelope.rcpt_tos), content, talk.encrypted, login)
+        letter = Received(
+            envelope.mail_from or "",
+            tuple(envelope.rcpt_tos),
+            content,
+            talk.encrypted,
+            login,
+            session.host_name or "",
+        )
         async with self._news:
             self.received.append(letter)
             self._news.notify_all()

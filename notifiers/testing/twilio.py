@@ -38,6 +38,7 @@ class Garbled:
 
     status: int
     text: str = "<html>gateway</html>"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Fault = Refusal | Garbled | Literal["drop", "silence"]
@@ -50,6 +51,7 @@ class FakeTwilio:
     Attributes:
         messages: Texts it has, oldest first, as it shows them to clients.
         requests: How many requests to send a text came, whatever became of them.
+        callers: Host and port that each of them came from.
         faults: What to do to the next requests to send, one each; usual when empty.
         opted_out: Numbers that sent STOP.
     """
@@ -60,6 +62,7 @@ class FakeTwilio:
     def __init__(self, *, clock: Callable[[], datetime] = localtime) -> None:
         self.messages: list[dict[str, object]] = []
         self.requests = 0
+        self.callers: list[object] = []
         self.faults: deque[Fault] = deque()
         self.opted_out: set[str] = set()
         self._clock = clock
@@ -109,11 +112,12 @@ class FakeTwilio:
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
+        self.callers.append(request.transport.get_extra_info("peername") if request.transport else None)
         fault = self.faults.popleft() if self.faults else None
         if isinstance(fault, Refusal):
             return _refuse(fault)
         if isinstance(fault, Garbled):
-            return web.Response(status=fault.status, text=fault.text, content_type="text/html")
+            return web.Response(status=fault.status, text=fault.text, headers=fault.headers)
         form = {name: str(value) for name, value in (await request.post()).items()}
         if refusal := self._objection(form):
             return _refuse(refusal)

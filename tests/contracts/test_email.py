@@ -53,6 +53,7 @@ async def test_letter_arrives_and_the_outcome_names_it():
         [got] = server.received
     assert got.sender == "soc@corp.example"
     assert got.recipients == ("ana@corp.example",)
+    assert got.client == "corp.example"  # not the name of the machine
     assert outcome.kind == "ok"
     assert outcome.provider_ref == got.letter["Message-ID"]
     assert outcome.reason == "250 2.0.0 ok: queued as 1"

@@ -140,8 +140,9 @@ def test_title_of_an_alert_brings_no_link_and_never_enters_subject_or_text_messa
     assert "evil" not in message.subject + message.sms
 
 
-def test_markup_handed_in_is_escaped_all_the_same():
-    assert "<b>" not in render("assigned", facts(task__title=Markup("<b>bold</b>"))).html
+@pytest.mark.parametrize("path", ["case__severity", "task__title", "recipient__name"])
+def test_markup_handed_in_is_escaped_all_the_same(path: str):
+    assert "<b>" not in render("assigned", facts(**{path: Markup("<b>bold</b>")})).html
 
 
 @given(st.text(st.characters(codec=None, categories=None)))
@@ -172,7 +173,18 @@ def test_due_that_is_no_moment_is_refused(due: object):
 
 
 @pytest.mark.parametrize(
-    "link", ["javascript:alert(1)", "data:text/html,x", "/tasks/1", "https://", "https://x/ y", "https://x/\r\ny", ""]
+    "link",
+    [
+        "javascript:alert(1)",
+        "javascript://x/%0aalert(1)",
+        "ftp://x/",
+        "data:text/html,x",
+        "/tasks/1",
+        "https://",
+        "https://x/ y",
+        "https://x/\r\ny",
+        "",
+    ],
 )
 def test_link_leads_to_the_web_or_is_refused(link: str):
     with pytest.raises(RenderRefused, match="link"):
