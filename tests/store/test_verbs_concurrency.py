@@ -18,16 +18,27 @@ Decide = Callable[[Tx, Task], Awaitable[object]]
 
 
 async def at_once(store: CaseStore, drill: World, key: str, *decisions: Decide) -> list[object]:
-    """Make several decisions about a task, each of which has read the task while it was open."""
+    """Make several decisions about a task, each of which has read the task while it was open.
+
+    On PostgreSQL they have read it in the very transaction in which they decide. SQLite begins the second transaction
+    when the first is over, so there they have read it before.
+    """
     everybody_has_read = asyncio.Barrier(len(decisions))
 
-    async def one(decide: Decide) -> object:
+    async def in_one_transaction(decide: Decide) -> object:
+        async with store.transaction() as tx:
+            seen = await world.task(tx, drill, key)
+            await everybody_has_read.wait()
+            return await decide(tx, seen)
+
+    async def in_two(decide: Decide) -> object:
         async with store.reading() as tx:
             seen = await world.task(tx, drill, key)
         await everybody_has_read.wait()
         async with store.transaction() as tx:
             return await decide(tx, seen)
 
+    one = in_two if store.url.drivername.startswith("sqlite") else in_one_transaction
     return await asyncio.gather(*(one(decide) for decide in decisions), return_exceptions=True)
 
 
@@ -67,17 +78,17 @@ async def test_two_people_through_two_channels_decide_once(store: CaseStore):
         assert (await signals.run_of(tx, drill.case.id)).generation == 2
 
 
-async def test_thirty_clicks_on_the_same_approval_are_one(store: CaseStore):
+async def test_many_clicks_on_the_same_approval_are_one(store: CaseStore):
     drill = await world.build(store)
     await ask(store, drill, "block")
 
     def clicks(verb: Callable[..., Awaitable[object]], handle: str) -> Decide:
         return lambda tx, task: verb(tx, task, take_over=True, **by(drill, handle, "cli"))
 
-    decisions = [clicks(tasks.approve, "mia"), clicks(tasks.reject, "max"), clicks(tasks.approve, "max")] * 10
+    decisions = [clicks(tasks.approve, "mia"), clicks(tasks.reject, "max"), clicks(tasks.approve, "max")] * 6
     results = await at_once(store, drill, "block", *decisions)
     assert sum(isinstance(result, Task) for result in results) == 1
-    assert sum(isinstance(result, AlreadyDecided) for result in results) == 29
+    assert sum(isinstance(result, AlreadyDecided) for result in results) == 17
     happened = await types(store, drill)
     assert happened["task.approved"] + happened["task.rejected"] == 1
 
