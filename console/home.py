@@ -30,8 +30,10 @@ def held(home: Path) -> Iterator[None]:
             raise HomeBusy(f"another `casewright up` (process {other}) runs on {home}") from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, b"%d\n" % os.getpid(), 0)
-        yield
-        os.ftruncate(handle, 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 

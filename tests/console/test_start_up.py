@@ -45,7 +45,8 @@ def test_help_and_version_read_no_settings_and_no_sop(home, words):
     [
         "sop check", "sop schema", "db check", "db upgrade", "people list", "people import {people}",
         "alert send {alert}", "alert list", "case open --sop phishing --title x", "case list", "case show 1",
-        "case timeline 1", "case note 1 x", "case attach 1 {alert}", "case cancel 1 --reason x", "case close 1 --resolution x",
+        "case timeline 1", "case note 1 x", "case attach 1 {alert}",
+        "case cancel 1 --reason x", "case close 1 --resolution x",
         "task list", "task show 1/original", "task complete 1/original", "audit tail", "audit export",
         "up --help", "demo --help", "worker --help", "relay --help", "deploy --help",
     ],
