@@ -21,7 +21,9 @@ Care: TypeAlias = Literal["all", "certain"]
 _MAIL: Final = re.compile(r"(?<![\w.+%'-])(?P<local>[\w.+%'-]{1,64})@(?P<host>[^\W_][\w-]*(?:\.[\w-]+)+)")
 _IPV4: Final = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\w)")
 _IPV6: Final = re.compile(
-    r"(?<![\w:.])(?:[0-9a-f]{0,4}:){2,8}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4})(?![\w:])", re.IGNORECASE
+    # At the end: not a network, such as `2001:db8::/32`.
+    r"(?<![\w:.])(?:[0-9a-f]{0,4}:){2,8}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4})(?![\w:])(?!(?<=::)/\d)",
+    re.IGNORECASE,
 )
 _NAME: Final = re.compile(r"(?<![\w.@-])[\w-]+(?:\.[\w-]+)+")
 _HEX: Final = re.compile(r"(?<!\w)[0-9a-f]{32,64}(?!\w)", re.IGNORECASE)

@@ -34,7 +34,7 @@ def refanged(text: str) -> str:
     small = text.lower()
     if any(mark in small for mark in _SCHEME_MARKS):
         text = _SCHEME.sub(_scheme, text)
-    if "\\" in text or any(bracket in text for bracket in "[({"):
+    if "\\" in text or any(bracket in text for bracket in "[]({"):
         for expression, whole in ((_DOT, "."), (_AT, "@"), (_SLASH, "/"), (_CEF_ESCAPE, "")):
             text = expression.sub(whole, text)
     return text

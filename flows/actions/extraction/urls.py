@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from flows.actions.extraction import hosts, noise
 
 MAX_URL: Final = 4096
-_NESTED: Final = 3
+_MOST_NESTED: Final = 5
 
 _STOP: Final = r"\s<>\"`{}|\\^\u201c\u201d\u2018\u2019\u00ab\u00bb\u3000-\u3002\uff01-\uff1f\u300c-\u300f"
 URL: Final = re.compile(
@@ -38,14 +38,14 @@ def spans(text: str) -> Iterator[tuple[int, int, str]]:
 def read(url: str) -> Iterator[tuple[str, str]]:
     """Yield what a URL stands for: itself, its host, and the URLs that it carries along (links that lead elsewhere)."""
     todo = [url]
-    for _ in range(_NESTED):
+    for _ in range(_MOST_NESTED):
         if not todo:
             return
         url = todo.pop()
         scheme, _, rest = url.partition("://")
         yield from _one(scheme.lower(), rest)
-        for inside in {rest, unquote(rest)}:
-            todo += [_cut(found[0].split("__;")[0], "") for found in URL.finditer(inside)][:1]
+        for piece in rest.split("&"):
+            todo += [_cut(found[0].split("__;")[0], "") for found in URL.finditer(unquote(piece))][:1]
 
 
 def _one(scheme: str, rest: str) -> Iterator[tuple[str, str]]:
