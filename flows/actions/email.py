@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -28,9 +29,9 @@ async def parse(context: ActionContext, evidence: str, reported: bool = False) -
     """Read a message: who it says it is from, how its servers judged it, and what it carries.
 
     Fields: `subject`, `sender`, `sender_name`, `sender_domain`, `reply_to`, `return_path`, `to` and `cc` (lists),
-    `date`, `message_id`, `authentication_results` (a list), `spf`, `dkim` and `dmarc` (as the topmost of these says),
-    `urls` (how many), `attachments` (names), `messages` (how many messages are attached). Every attached file becomes
-    evidence; archives are kept as they are.
+    `date` (in UTC), `message_id`, `authentication_results` (a list), `spf`, `dkim` and `dmarc` (as the topmost of these
+    says), `urls` (how many), `attachments` (names), `messages` (how many messages are attached). Every attached file
+    becomes evidence; archives are kept as they are.
 
     Args:
         context: The context.
@@ -128,7 +129,8 @@ def _name(message: Message) -> str:
 
 def _date(value: str) -> str:
     try:
-        return parsedate_to_datetime(decoded_header(value)).isoformat()
+        found = parsedate_to_datetime(decoded_header(value))
+        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC).isoformat()
     except (TypeError, ValueError, IndexError, OverflowError):
         return ""
 

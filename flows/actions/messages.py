@@ -140,7 +140,8 @@ def decoded_header(value: str) -> str:
     text = " ".join(_FOLD.sub(" ", value).split())
     if "=?" in text:
         text = _WORD.sub(_word, _BETWEEN_WORDS.sub("", text))
-    return text
+    # No character that steers a terminal or turns the direction of writing: `gpj.exe` shown as `exe.jpg`.
+    return "".join(one for one in text if one.isprintable())
 
 
 def addresses(value: str) -> list[str]:
@@ -183,7 +184,7 @@ def _leaves(parsed: Parsed) -> Iterator[Part]:
 
 def _leaf(one: Parsed, payload: object) -> Part:
     media_type = one.get_content_type()
-    name = decoded_header(_tolerant_name(one))
+    name = _tolerant_name(one)
     if isinstance(payload, list):
         inner = b"\n".join(part.as_bytes(policy=_AS_IT_CAME) for part in payload if isinstance(part, Parsed))
         if media_type == "message/rfc822":
@@ -208,10 +209,12 @@ def _unwrapped(inner: bytes, encoding: str) -> bytes:
 
 
 def _tolerant_name(one: Parsed) -> str:
+    """Return the name of a file without folders, so that saving it under its name stays where it was meant to be."""
     try:
-        return one.get_filename("") or ""
+        name = decoded_header(one.get_filename("") or "").replace("\\", "/").rpartition("/")[2].strip()
     except (LookupError, TypeError, ValueError):
         return "unnamed"
+    return "unnamed" if name and not name.strip(".") else name
 
 
 def _word(found: re.Match[str]) -> str:
