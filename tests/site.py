@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,7 +91,8 @@ class Site:
 
     def prepare(self) -> None:
         """Make the database and bring the people in."""
-        asyncio.run(self._prepare())
+        with ThreadPoolExecutor(1) as thread:  # a test may have an event loop running in this one
+            thread.submit(asyncio.run, self._prepare()).result()
 
     async def _prepare(self) -> None:
         await migrate.upgrade(self.settings.database_url)
