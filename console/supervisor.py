@@ -49,11 +49,13 @@ class Plan:
     command: Sequence[str]
     environment: Mapping[str, str]
     log: Path
+    folder: Path | None = None
+    """Where it runs; else where the supervisor does."""
     says: str | None = None
     """Ready when it prints this line."""
     probe: Callable[[], Awaitable[bool]] | None = None
     """Ready when this says so; asked several times a second."""
-    start_limit: float = 60.0
+    start_limit: float = 120.0
     stop_limit: float = 10.0
     first_delay: float = 1.0
     """Seconds before a dead child is started again; doubles with every death, up to `longest_delay`."""
@@ -179,6 +181,7 @@ class Supervisor:
             str(self._pipe),
             *plan.command,
             env=dict(plan.environment),
+            cwd=plan.folder,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

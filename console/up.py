@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.status import Status
 
+from console import children
 from console.home import HOST, free_port, held
 from console.supervisor import Plan, Supervisor, stop_signals
 
@@ -39,7 +40,6 @@ class Site:
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of the children: this site's Prefect, and no other that the user may have set up."""
         own = {
-            "CASEWRIGHT_HOME": str(self.home.absolute()),
             "CASEWRIGHT_PREFECT_API_URL": self.api,
             "CASEWRIGHT_PREFECT_UI_URL": self.ui,
             "PREFECT_HOME": str(self.home.absolute() / "prefect"),
@@ -49,26 +49,28 @@ class Site:
             "PYTHONUNBUFFERED": "1",
         }
         foreign = {"PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH", "PREFECT_API_AUTH_STRING"}
-        return {name: value for name, value in base.items() if name not in foreign} | own
+        kept = {name: value for name, value in base.items() if name not in foreign}
+        return children.environment(kept, self.home) | own
 
     def plans(self, base: Mapping[str, str]) -> tuple[Plan, Plan, Plan]:
         """Return what runs, in order: the server, the deployments (once), the worker with the relay."""
         environment = self.environment(base)
-        # -P: a folder `flows` in the current directory is somebody else's.
-        python, logs = (sys.executable, "-P", "-m"), self.home / "logs"
+        python, logs = (sys.executable, "-m"), self.home / "logs"
         server = Plan(
             "Prefect server",
             (*python, "prefect", "server", "start", "--host", HOST, "--port", str(self.port)),
             environment,
             logs / "prefect-server.log",
+            self.home,
             probe=self._healthy,
         )
-        deploy = Plan("deployments", (*python, "flows", "deploy"), environment, logs / "deploy.log")
+        deploy = Plan("deployments", (*python, "flows", "deploy"), environment, logs / "deploy.log", self.home)
         serve = Plan(
             "worker and relay",
             (*python, "flows", "serve"),
             environment,
             logs / "serve.log",
+            self.home,
             says="ready",
             stop_limit=20.0,
         )

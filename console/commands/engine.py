@@ -6,7 +6,9 @@ from typing import Annotated, NoReturn
 
 from cyclopts import Parameter
 
+from console import children
 from console.call import Call, Here
+from console.home import private
 
 Rest = Annotated[str, Parameter(allow_leading_hyphen=True, help="Passed on as it is.")]
 
@@ -32,8 +34,9 @@ def deploy(*options: Rest, call: Here) -> NoReturn:
 def _become(call: Call, part: str, *options: str) -> NoReturn:
     """Replace this process: signals, exit code and memory are then the part's own, and Prefect is not imported here."""
     sys.stdout.flush()
-    environment = dict(os.environ)
-    if call.settings.prefect_api_url:
-        environment["PREFECT_API_URL"] = str(call.settings.prefect_api_url)
-    # -P: a folder `flows` in the current directory is somebody else's.
-    os.execve(sys.executable, [sys.executable, "-P", "-m", "flows", part, *options], environment)  # noqa: S606
+    home = private(call.settings.home)
+    environment = children.environment(os.environ, home)
+    if "prefect_api_url" in call.settings.model_fields_set:  # else PREFECT_API_URL counts, if it is set
+        environment["PREFECT_API_URL"] = call.settings.prefect_api_url
+    os.chdir(home)
+    os.execve(sys.executable, [sys.executable, "-m", "flows", part, *options], environment)  # noqa: S606

@@ -73,7 +73,7 @@ async def test_everything_is_up_with_the_database_at_its_newest(fakes, home, scr
 
 
 async def test_the_children_see_this_site_and_no_other(fakes, home, screen, monkeypatch):
-    show = "import os; print(*(f'{n}={v}' for n, v in os.environ.items() if 'PREFECT' in n or 'CASE' in n), sep='\\n')"
+    show = "import os; print(*(f'{name}={value}' for name, value in os.environ.items()), sep='\\n')"
     monkeypatch.setenv("PREFECT_API_KEY", "somebody-elses")
     monkeypatch.setenv("PREFECT_API_URL", "https://elsewhere.example/api")
     monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "postgresql+asyncpg://chosen")
@@ -87,6 +87,7 @@ async def test_the_children_see_this_site_and_no_other(fakes, home, screen, monk
     assert seen["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert seen["PREFECT_SERVER_DATABASE_CONNECTION_URL"] == "postgresql+asyncpg://chosen"
     assert "PREFECT_API_KEY" not in seen
+    assert seen["PYTHONSAFEPATH"] == "1", "a folder `flows` in the current directory is not ours"
 
 
 async def test_a_taken_port_is_refused_before_anything_starts(fakes, home, screen):
@@ -119,10 +120,10 @@ async def test_a_part_that_fails_ends_the_others_and_shows_its_log(fakes, home, 
 def test_what_runs_is_the_server_then_the_deployments_then_the_worker_with_the_relay(tmp_path):
     server, deploy, serve = Site(tmp_path, 4200).plans({})
     assert list(server.command[1:]) == [
-        "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", "4200",
+        "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", "4200",
     ]  # fmt: skip
-    assert list(deploy.command[1:]) == ["-P", "-m", "flows", "deploy"]
-    assert list(serve.command[1:]) == ["-P", "-m", "flows", "serve"]
+    assert list(deploy.command[1:]) == ["-m", "flows", "deploy"]
+    assert list(serve.command[1:]) == ["-m", "flows", "serve"]
     assert serve.says == "ready"
 
 
