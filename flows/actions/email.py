@@ -137,5 +137,5 @@ def _date(value: str) -> str:
 
 def _verdict(check: str, results: Sequence[str]) -> str:
     """Return what the first header says: our own server writes above whatever came with the message."""
-    found = re.search(rf"(?<![\w.-]){check}\s*=\s*(\w+)", results[0], re.IGNORECASE) if results else None
+    found = re.search(rf"(?:^|[;\s]){check}\s*=\s*(\w+)", results[0], re.IGNORECASE) if results else None
     return found[1].lower() if found else "none"

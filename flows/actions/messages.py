@@ -139,7 +139,7 @@ def decoded_header(value: str) -> str:
     """Return a header as people read it: unfolded, with its encoded words (RFC 2047) decoded as well as possible."""
     text = " ".join(_FOLD.sub(" ", value).split())
     if "=?" in text:
-        text = _WORD.sub(_word, _BETWEEN_WORDS.sub("", text))
+        text = " ".join(_WORD.sub(_word, _BETWEEN_WORDS.sub("", text)).split())
     # No character that steers a terminal or turns the direction of writing: `gpj.exe` shown as `exe.jpg`.
     return "".join(one for one in text if one.isprintable())
 
