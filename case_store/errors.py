@@ -64,6 +64,12 @@ class StoreUnwritable(StoreError):
     next_step = "check the owner and the permissions of the database file and its folder"
 
 
+class StoreDamaged(StoreError):
+    """The database file is damaged."""
+
+    next_step = "stop writing to it, keep a copy of the file, and restore the newest backup"
+
+
 class SchemaNotCurrent(StoreError):
     """The tables of the database are not those of this version."""
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from case_store import schema
 from case_store.engines import create_engines, create_sqlite_file, migrating_engine, parse_url, sqlite_file
-from case_store.errors import ConstraintBroken, SchemaNotCurrent
+from case_store.errors import ConstraintBroken, SchemaNotCurrent, StoreDamaged
 from case_store.schema import SchemaProblem
 from case_store.translate import speaking_plainly, while_connecting
 from case_store.writer import WriterLock, lock_file
@@ -57,11 +57,14 @@ async def check(url: str) -> list[SchemaProblem]:
     parsed = parse_url(url)
     if _missing(parsed):
         return [SchemaProblem(f"there is no database at {sqlite_file(parsed)}", SchemaNotCurrent.next_step)]
-    async with _connection(create_engines(parsed).reading) as connection:
-        found = await connection.run_sync(schema.problems)
-        if connection.dialect.name == "sqlite":
-            found += await connection.run_sync(_damage)
-        return found
+    try:
+        async with _connection(create_engines(parsed).reading) as connection:
+            found = await connection.run_sync(schema.problems)
+            if connection.dialect.name == "sqlite":
+                found += await connection.run_sync(_damage)
+            return found
+    except StoreDamaged as error:
+        return [SchemaProblem(str(error), error.next_step)]
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -124,6 +127,4 @@ def _require_references(connection: Connection) -> None:
 
 def _damage(connection: Connection) -> list[SchemaProblem]:
     rows = connection.exec_driver_sql("PRAGMA quick_check").scalars().all()
-    return [
-        SchemaProblem(f"the database file is damaged: {row}", "restore it from a backup") for row in rows if row != "ok"
-    ]
+    return [SchemaProblem(f"the file is damaged: {row}", StoreDamaged.next_step) for row in rows if row != "ok"]

@@ -15,6 +15,7 @@ from case_store.errors import (
     ConstraintBroken,
     DatabaseRefused,
     StoreBusy,
+    StoreDamaged,
     StoreError,
     StoreFull,
     StoreUnavailable,
@@ -33,6 +34,8 @@ _SQLITE: dict[int, type[StoreError]] = {
     sqlite3.SQLITE_PERM: StoreUnwritable,
     sqlite3.SQLITE_CANTOPEN: StoreUnwritable,
     sqlite3.SQLITE_IOERR: StoreUnavailable,
+    sqlite3.SQLITE_CORRUPT: StoreDamaged,
+    sqlite3.SQLITE_NOTADB: StoreDamaged,
 }
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SQLSTATE: dict[str, type[StoreError]] = {
@@ -48,6 +51,7 @@ _SQLSTATE_CLASS: dict[str, type[StoreError]] = {
     "08": StoreUnavailable,  # connection exceptions
     "57": StoreUnavailable,  # operator intervention: shutdown, cannot connect now
     "58": StoreUnavailable,  # system error
+    "XX": StoreDamaged,  # internal error: data_corrupted, index_corrupted
     "53": StoreUnavailable,  # insufficient resources
 }
 

@@ -333,3 +333,15 @@ Table(
     Column("entity_type", String(40), nullable=False),
     Column("entity_id", ID, nullable=False),
 )
+
+
+def tables() -> MetaData:
+    """Return a copy of the tables, to make or drop them with.
+
+    A copy each time: SQLAlchemy notes on a constraint that it was added by ALTER (PostgreSQL, where two tables refer
+    to each other), and would then leave it out when the same process makes the table in place (SQLite).
+    """
+    fresh = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.sorted_tables:
+        table.to_metadata(fresh)
+    return fresh

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from case_store.errors import AppendOnly
 from case_store.migrations.spine import postgresql, sqlite
-from case_store.migrations.spine.tables import metadata
+from case_store.migrations.spine.tables import tables
 
 revision = "0001"
 down_revision = None
@@ -18,7 +18,7 @@ depends_on = None
 
 def upgrade() -> None:
     connection = op.get_bind()
-    metadata.create_all(connection, checkfirst=False)
+    tables().create_all(connection, checkfirst=False)
     if connection.dialect.name == "sqlite":
         for statement in sqlite.triggers().values():
             connection.exec_driver_sql(statement)
@@ -33,7 +33,7 @@ def downgrade() -> None:
             "the audit trail is not empty; a migration does not delete it",
             next_step="drop the database yourself, if that is what you want",
         )
-    metadata.drop_all(connection, checkfirst=False)
+    tables().drop_all(connection, checkfirst=False)
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("DROP FUNCTION casewright_require_event(), casewright_refuse()")
 
