@@ -64,6 +64,12 @@ class StoreUnwritable(StoreError):
     next_step = "check the owner and the permissions of the database file and its folder"
 
 
+class StoreDenied(StoreError):
+    """The database server does not know this database or this user."""
+
+    next_step = "check CASEWRIGHT_DATABASE_URL: host, database, user and password; create the database if it is missing"
+
+
 class StoreDamaged(StoreError):
     """The database file is damaged."""
 

@@ -16,6 +16,7 @@ from case_store.errors import (
     DatabaseRefused,
     StoreBusy,
     StoreDamaged,
+    StoreDenied,
     StoreError,
     StoreFull,
     StoreUnavailable,
@@ -53,6 +54,8 @@ _SQLSTATE_CLASS: dict[str, type[StoreError]] = {
     "58": StoreUnavailable,  # system error
     "XX": StoreDamaged,  # internal error: data_corrupted, index_corrupted
     "53": StoreUnavailable,  # insufficient resources
+    "28": StoreDenied,  # invalid authorization
+    "3D": StoreDenied,  # invalid catalog name
 }
 
 
