@@ -19,7 +19,6 @@ from prefect.tasks import Task
 from case_store import find, models, scope, sops, tasks
 from case_store.actor import Actor
 from case_store.store import Tx
-from flows import names
 from flows.action_context import context_of
 from flows.action_end import Ended, put_on_record
 from flows.actions.contract import ActionContext, ActionFailed, OutcomeUnknown, Result, TryAgain
@@ -51,13 +50,12 @@ class _Begun:
     refusal: str | None = None
 
 
-def prefect_task(number: int, wanted: model.Task) -> Task[[str, str], Any]:
+def prefect_task(wanted: model.Task) -> Task[[str, str], Any]:
     """Return the Prefect task that carries out an SOP's task; its parameters are ids only."""
     return Task(
         fn=carry_out,
         name=wanted.action or wanted.key,
         task_run_name=wanted.title,
-        tags={names.TAG, names.case_tag(number)},
         retries=wanted.retries,
         retry_delay_seconds=wanted.retry_delay.total_seconds(),
         retry_condition_fn=_is_tried_again,

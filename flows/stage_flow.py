@@ -13,7 +13,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TagsContext
 from prefect.flows import Flow
 from prefect.states import Completed, Paused
 
@@ -55,8 +55,11 @@ async def _carry_out(case_id: str, stage_key: str) -> State[None]:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         raise RuntimeError("a stage runs inside the run of its case; start the SOP's deployment instead")
+    # A tag on a task run would have Prefect ask its server for a concurrency slot before and after it; flow runs bear
+    # the tags, and that is enough to find them.
     async with resources() as own, get_client() as client:
-        return await _Stage(own, client, case_id, stage_key, context.flow_run.id).carry_out()
+        with TagsContext(current_tags=set()):
+            return await _Stage(own, client, case_id, stage_key, context.flow_run.id).carry_out()
 
 
 class _Stage:
@@ -92,7 +95,7 @@ class _Stage:
     def _start_actions(self, view: View) -> None:
         for key in (*view.plan.run, *view.plan.running):
             if key not in self._actions:
-                run = action_run.prefect_task(view.case.number, view.sop.task(key))
+                run = action_run.prefect_task(view.sop.task(key))
                 carried_out: Any = run(self._case_id, view.tasks[key].id, return_state=True)
                 self._actions[key] = asyncio.ensure_future(carried_out)
 

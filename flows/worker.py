@@ -66,7 +66,7 @@ class CasewrightWorker(BaseWorker[InProcessConfiguration, BaseVariables, InProce
         await super().setup()
         listening = await self._exit_stack.enter_async_context(anyio.create_task_group())
         self._exit_stack.callback(listening.cancel_scope.cancel)
-        listening.start_soon(run_events.listen, (*_DUE, _CANCELLING), self._on_event)
+        listening.start_soon(run_events.listen, (*_DUE, _CANCELLING), self._on_event, self._on_connected)
         listening.start_soon(self._look_when_woken)
 
     async def run(
@@ -101,6 +101,9 @@ class CasewrightWorker(BaseWorker[InProcessConfiguration, BaseVariables, InProce
             wake.worker()
         elif (execution := self._executing.get(run_events.run_id(event))) is not None:
             execution.cancel()
+
+    async def _on_connected(self) -> None:
+        wake.worker()  # whatever became due while nobody listened
 
     async def _look_when_woken(self) -> None:
         async for _ in wake.worker_calls():

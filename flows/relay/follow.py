@@ -22,7 +22,7 @@ from case_store.actor import Actor
 from case_store.audit import RunState
 from case_store.errors import StoreError
 from case_store.store import Tx
-from flows import names, run_events
+from flows import names, run_events, runs
 from flows.clock import now
 from flows.resources import Resources
 
@@ -33,6 +33,8 @@ _STATES = ("prefect.flow-run.*", "prefect.task-run.*")
 _GATHER_SECONDS = 0.25
 _AT_ONCE = 500
 _TAG = "prefect.tag."
+_FLOW_RUN = "prefect.flow-run."
+_REMEMBERED = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Follower:
     def __init__(self, own: Resources, client: PrefectClient) -> None:
         self._own, self._client = own, client
         self._seen: asyncio.Queue[_Seen] = asyncio.Queue(maxsize=10_000)
+        # Task runs bear no tags; they belong to the case of the flow run above them.
+        self._numbers: dict[str, int | None] = {}
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -63,9 +67,25 @@ class Follower:
             group.create_task(self._write())
 
     async def _on_event(self, event: Event) -> None:
-        seen = _from_event(event)
-        if seen is not None:
-            await self._seen.put(seen)
+        if "prefect.state-type" in event.resource and (number := await self._number_of(event)) is not None:
+            await self._seen.put(_from_event(number, event))
+
+    async def _number_of(self, event: Event) -> int | None:
+        """Return the number of the case that the event's run belongs to; None when it belongs to none."""
+        if run_events.is_flow_run(event):
+            tags = [one.id.removeprefix(_TAG) for one in event.related if one.id.startswith(_TAG)]
+            return self._remember(str(run_events.run_id(event)), names.number_of(tags))
+        above = next((one.id.removeprefix(_FLOW_RUN) for one in event.related if one.id.startswith(_FLOW_RUN)), None)
+        if above is not None and above not in self._numbers:
+            run = await runs.read(self._client, above)
+            self._remember(above, names.number_of(run.tags) if run else None)
+        return self._numbers[above] if above else None
+
+    def _remember(self, run_id: str, number: int | None) -> int | None:
+        if len(self._numbers) >= _REMEMBERED:
+            self._numbers.clear()
+        self._numbers[run_id] = number
+        return number
 
     async def _catch_up(self) -> None:
         """Read what the flow runs of open cases did while nobody listened."""
@@ -120,12 +140,8 @@ async def _record(tx: Tx, batch: list[_Seen]) -> None:
             await audit.note_run_state(tx, case_id, seen.state, by=BY, at=seen.at)
 
 
-def _from_event(event: Event) -> _Seen | None:
+def _from_event(number: int, event: Event) -> _Seen:
     resource = event.resource
-    tags = [related.id.removeprefix(_TAG) for related in event.related if related.id.startswith(_TAG)]
-    number = names.number_of(tags)
-    if number is None or "prefect.state-type" not in resource:
-        return None
     state = RunState(
         state_id=str(event.id),
         run_kind="flow-run" if run_events.is_flow_run(event) else "task-run",
