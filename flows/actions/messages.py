@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import quopri
 import re
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,8 @@ _COMMENT: Final = re.compile(r"\([^()]*\)")
 _ANGLE: Final = re.compile(r"<([^<>]*)>")
 _ADDRESS: Final = re.compile(r"[^\s<>@\",;:()\[\]]{1,64}@[^\s<>@\",;:()\[\]]{1,253}")
 _HEADER: Final = re.compile(rb"^([!-9;-~]{1,60}):", re.MULTILINE)
+# Codecs of Python that no message is written in; the first takes a minute for half a megabyte.
+_NO_CHARSETS: Final = frozenset({"punycode", "idna", "raw-unicode-escape", "unicode-escape", "undefined"})
 _KNOWN: Final = frozenset(
     {b"cc", b"content-type", b"date", b"delivered-to", b"from", b"message-id", b"mime-version", b"received"}
     | {b"reply-to", b"return-path", b"sender", b"subject", b"to"}
@@ -232,7 +235,8 @@ def _word(found: re.Match[str]) -> str:
 def _decoded(content: bytes, charset: str) -> str:
     for one in (charset, "utf-8"):
         try:
-            return content.decode(one) if one else content.decode("utf-8")
+            if codecs.lookup(one or "utf-8").name not in _NO_CHARSETS:
+                return content.decode(one or "utf-8")
         except (LookupError, UnicodeError, ValueError):
             continue
     return content.decode("cp1252", errors="replace")

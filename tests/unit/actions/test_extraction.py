@@ -162,6 +162,11 @@ def test_an_address_with_a_port_after_a_slash_is_no_network():
     assert found("inside:10.1.1.5/22 outside:203.0.113.9/4431", "ip") == ["203.0.113.9"]
 
 
+def test_an_endless_local_part_is_no_address_and_no_part_of_it_is():
+    assert found(f"{'x' * 65}@acme-corp.com", "email") == []
+    assert found(f"{'x' * 64}@acme-corp.com", "email") == [f"{'x' * 64}@acme-corp.com"]
+
+
 def test_code_is_read_with_care():
     assert find("evil-site.com and https://sure-site.com/a", "certain") == [
         ("url", "https://sure-site.com/a"),

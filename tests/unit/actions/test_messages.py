@@ -97,6 +97,7 @@ def test_a_header_that_is_there_twice():
 def test_endless_headers_are_cut():
     message = read("Subject: " + "a" * 100_000 + "\r\nContent-Type: text/plain; " + ";" * 100_000)
     assert len(message.header("subject")) < 20_000
+    assert len(message.header("content-type")) <= 2_048
     assert message.parts[0].text() == "x"
 
 
@@ -132,6 +133,16 @@ def test_texts_in_broken_clothes(head, body, text):
     (part,) = read(head, body).parts
     assert part.is_text
     assert part.text() == text
+
+
+@pytest.mark.parametrize(
+    "charset", ["punycode", "idna", "unicode_escape", "raw_unicode_escape", "base64", "rot13", "undefined"]
+)
+def test_a_codec_that_is_no_charset_is_not_used(charset):
+    """As punycode, this text would take hours."""
+    body = "\\u0041-" + "abcdefgh" * 200_000
+    (part,) = read(f"Content-Type: text/plain; charset={charset}", body).parts
+    assert part.text() == body
 
 
 def test_a_boundary_that_never_comes():
