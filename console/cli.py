@@ -5,12 +5,9 @@ Command modules are named here as text and imported only when one of their comma
 answer at once, and nothing here ever imports Prefect.
 """
 
-import asyncio
 import inspect
 import sys
-import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -22,6 +19,8 @@ DONE, REFUSED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("casewright")
     except PackageNotFoundError:
@@ -77,11 +76,15 @@ def _launch(
         command, bound, for_us = app.parse_args(words, exit_on_error=False, print_error=True)
         result = command(*bound.args, **bound.kwargs, **dict.fromkeys(for_us, call))
         if inspect.iscoroutine(result):
+            import asyncio
+
             result = asyncio.run(result)
     except (CycloptsError, KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001 - the one place where every error ends as words and an exit code
         if debug:
+            import traceback
+
             traceback.print_exc()
         call.printer.warn(_explain(error))
         return REFUSED

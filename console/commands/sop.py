@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from cyclopts import App, Parameter
 
 from console.call import Call, Here
-from console.library import library, said
+from console.library import library, readable, said
 from console.output import AsJson, Column
 from sop.actions import names
 from sop.durations import format_duration
@@ -25,7 +25,7 @@ app = App(name="sop", help="List, read and check SOPs.")
 @app.command(name="list")
 def list_(*, as_json: AsJson = False, call: Here) -> None:
     """List the SOPs of the library."""
-    rows = [SopRow.of(loaded) for loaded in library(call).sops.values()]
+    rows = [SopRow.of(loaded) for loaded in readable(call)]
     call.printer.listing("sops", rows, _SOP_COLUMNS, as_json=as_json, empty="the library holds no SOP")
 
 

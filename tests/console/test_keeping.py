@@ -132,6 +132,16 @@ class TestSops:
         }  # fmt: skip
         assert "ssh-bruteforce" in casewright("sop", "list").out
 
+    def test_sops_of_ones_own_come_along_and_replace_those_of_the_same_key(self, casewright, tmp_path, monkeypatch):
+        text = (BUILT_IN / "phishing.yaml").read_text("utf-8")
+        (tmp_path / "mine.yaml").write_text(text.replace("version: 1", "version: 7", 1))
+        (tmp_path / "broken.yaml").write_text("sop: broken\n")
+        monkeypatch.setenv("CASEWRIGHT_SOPS", str(tmp_path))
+        said = casewright("sop", "list", "--json")
+        assert {row["sop"]: row["version"] for row in said.json["sops"]}["phishing"] == 7
+        assert len(said.json["sops"]) == 4
+        assert "left out: 1 SOP file with mistakes" in said.err
+
     def test_show(self, casewright):
         shown = casewright("sop", "show", "ssh-bruteforce").out
         assert "Say who is knocking" in shown

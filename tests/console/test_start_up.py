@@ -34,6 +34,11 @@ def test_light_commands_import_nothing_heavy(home, words):
     assert packages & HEAVY == set()
 
 
+def test_listing_sops_does_not_look_into_their_conditions(home):
+    _, _, packages = imported("sop", "list")
+    assert "cel" not in packages
+
+
 @pytest.mark.parametrize("words", ["--help", "--version"])
 def test_help_and_version_read_no_settings_and_no_sop(home, words):
     _, _, packages = imported(words)
