@@ -34,7 +34,7 @@ def check(
         specs: The actions themselves, to check the parameters they are given; without them, only
             names are checked and nothing has to be imported.
     """
-    sop, salvage = loaded.sop, loaded.salvage
+    sop = loaded.sop
     findings = [
         *_roles(sop, roles),
         *_actions(sop, actions),
@@ -45,7 +45,7 @@ def check(
     return sorted(
         loaded.problem(path, message, next_step)
         for path, message, next_step in findings
-        if salvage is None or not salvage.is_broken(path)
+        if not loaded.gaps.is_broken(path)
     )
 
 
@@ -100,9 +100,8 @@ def _slas(sop: Sop) -> Iterator[_Finding]:
 
 
 def _conditions(loaded: LoadedSop) -> Iterator[_Finding]:
-    salvage = loaded.salvage
-    names = Names.of(loaded.sop, salvage.keys if salvage else frozenset(), complete=not salvage or salvage.complete)
-    for expression in expressions(loaded.sop):
+    names = Names.of(loaded.sop, loaded.gaps)
+    for expression in expressions(loaded.sop, loaded.gaps.unordered):
         for message, next_step in complaints(expression, names):
             yield expression.path, message, next_step
 

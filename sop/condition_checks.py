@@ -12,6 +12,7 @@ from sop.condition_answers import comparisons
 from sop.conditions import Condition
 from sop.errors import ConditionFailed, ConditionRefused
 from sop.expressions import Expression
+from sop.gaps import Gaps
 from sop.model import Sop, Task
 from sop.vocabulary import ALERT_FIELDS, CASE_FIELDS, ROOTS, fields_of
 from sop.wording import did_you_mean, listed, shown
@@ -33,10 +34,10 @@ class Names:
     complete: bool
 
     @classmethod
-    def of(cls, sop: Sop, unread: frozenset[str], *, complete: bool) -> Names:
-        """Return the names of an SOP; `unread` are keys."""
+    def of(cls, sop: Sop, gaps: Gaps) -> Names:
+        """Return the names of an SOP."""
         known = {task.name: task for _, task in sop.tasks()}
-        return cls(known, frozenset(key.replace("-", "_") for key in unread), complete)
+        return cls(known, frozenset(key.replace("-", "_") for key in gaps.unread), gaps.complete)
 
 
 def complaints(expression: Expression, names: Names) -> Iterator[Complaint]:

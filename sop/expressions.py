@@ -22,23 +22,27 @@ class Expression:
     closed: frozenset[str]
 
 
-def expressions(sop: Sop) -> Iterator[Expression]:
-    """Yield every expression, in the order of the file."""
+def expressions(sop: Sop, unordered: frozenset[int] = frozenset()) -> Iterator[Expression]:
+    """Yield every expression, in the order of the file.
+
+    In stages that are `unordered`, any task may wait for any other.
+    """
     if sop.match is not None:
         yield Expression(("match",), sop.match, "match", frozenset())
     earlier: frozenset[str] = frozenset()
     for number, stage in enumerate(sop.stages):
-        yield from _of_stage(number, stage, earlier)
-        earlier |= {task.key for task in stage.tasks}
+        here = frozenset(task.key for task in stage.tasks)
+        yield from _of_stage(number, stage, earlier, here if number in unordered else frozenset())
+        earlier |= here
 
 
-def _of_stage(number: int, stage: Stage, earlier: frozenset[str]) -> Iterator[Expression]:
+def _of_stage(number: int, stage: Stage, earlier: frozenset[str], perhaps: frozenset[str]) -> Iterator[Expression]:
     if stage.when is not None:
         yield Expression(("stages", number, "when"), stage.when, "when", earlier)
     depends = {task.key: task.depends_on for task in stage.tasks}
     for position, task in enumerate(stage.tasks):
         path: Path = ("stages", number, "tasks", position)
-        closed = earlier | _before(task.key, depends)
+        closed = earlier | perhaps | _before(task.key, depends)
         if task.when is not None:
             yield Expression((*path, "when"), task.when, "when", closed)
         for where, text in _texts((*path, "with"), task.with_):

@@ -9,6 +9,7 @@ from pathlib import Path as File
 from types import MappingProxyType
 
 from sop.errors import Problem, SopRefused
+from sop.gaps import NONE, Gaps
 from sop.model import Sop
 from sop.paths import Path, line_at
 from sop.rules import broken_rules
@@ -32,7 +33,7 @@ class LoadedSop:
     source: str
     text: str = field(repr=False)
     lines: Mapping[Path, int] = field(repr=False, compare=False, default_factory=lambda: MappingProxyType({}))
-    salvage: Salvage | None = field(repr=False, compare=False, default=None)
+    gaps: Gaps = field(repr=False, compare=False, default=NONE)
 
     def line(self, *path: str | int) -> int:
         """Return the line of an element: `line("stages", 0, "tasks", 2, "when")`."""
@@ -127,17 +128,17 @@ def _loaded(content: bytes, source: str) -> LoadedSop:
     known = {path for path, _ in misshapen}
     misshapen += [(path, problem) for path, problem in empty_fields(document) if path not in known]
     if sop is not None and not document.problems and not misshapen:
-        left: Salvage | None = Salvage(sop, frozenset(), frozenset(), complete=True)
+        left: Salvage | None = Salvage(sop, NONE)
     else:
         left = salvage(document.data, [*document.spoiled, *(path for path, _ in misshapen)])
     problems = [*document.problems, *(problem for path, problem in misshapen if not document.is_spoiled(path))]
     if left is None:
         raise SopRefused(problems)
-    loaded = LoadedSop(left.sop, sha256(content).hexdigest(), source, text, MappingProxyType(document.lines), left)
+    loaded = LoadedSop(left.sop, sha256(content).hexdigest(), source, text, MappingProxyType(document.lines), left.gaps)
     problems += [
         loaded.problem(broken.path, broken.message, broken.next_step)
-        for broken in broken_rules(left.sop, complete=left.complete)
-        if not left.is_broken(broken.path)
+        for broken in broken_rules(left.sop, left.gaps)
+        if not left.gaps.is_broken(broken.path)
     ]
     if problems:
         raise SopRefused(problems, loaded)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sop.gaps import NONE, Gaps
 from sop.model import Sop, Stage, Task
 from sop.paths import Path
 from sop.rules_of_tasks import FaultyTask, faults
@@ -25,22 +26,20 @@ class Broken:
     next_step: str
 
 
-def broken_rules(sop: Sop, *, complete: bool = True) -> Iterator[Broken]:
-    """Yield every rule that the SOP does not keep.
-
-    Not `complete` means that the SOP has more tasks than are known; then unknown names are right.
-    """
+def broken_rules(sop: Sop, gaps: Gaps = NONE) -> Iterator[Broken]:
+    """Yield every rule that the SOP does not keep; where there are gaps, only what is sure."""
     if sop.owner == "case-owner":
         step = "Write role:ROLE or user:HANDLE."
         yield Broken(("owner",), "The owner of a case cannot be its own owner.", step)
     yield from _same_stages(sop)
     yield from _same_tasks(sop)
     for number, stage in enumerate(sop.stages):
-        yield from _dependencies(sop, number, stage, complete=complete)
+        yield from _dependencies(sop, number, stage, complete=gaps.complete)
         yield from _cycles(number, stage)
         for position, task in enumerate(stage.tasks):
-            for fault in faults(task):
-                yield _located(("stages", number, "tasks", position), fault)
+            path: Path = ("stages", number, "tasks", position)
+            for fault in faults(task, loose=path in gaps.loose):
+                yield _located(path, fault)
 
 
 def _located(path: Path, fault: FaultyTask) -> Broken:

@@ -27,13 +27,14 @@ class FaultyTask:
     next_step: str
 
 
-def faults(task: Task) -> Iterator[FaultyTask]:
-    """Yield everything that a task may not combine."""
+def faults(task: Task, *, loose: bool = False) -> Iterator[FaultyTask]:
+    """Yield everything that a task may not combine; of a `loose` one it is not known what it combines."""
     if task.name in CEL_WORDS:
         step = f"Give it another key, such as {task.name}-check."
         yield FaultyTask(("key",), f"Conditions cannot say tasks.{task.name}.", step)
-    yield from _action_only(task)
-    yield from _form_only(task)
+    if not loose:
+        yield from _action_only(task)
+        yield from _form_only(task)
     for name, field in (task.form or {}).items():
         yield from _field(name, field)
 

@@ -1,91 +1,109 @@
-"""What is left of an SOP when the elements that cannot be read are replaced by stand-ins.
+"""What is left of an SOP without the parts that have not the right shape.
 
-An author wants to see everything that is wrong at once. Rules and checks need a whole SOP, so a
-task that has not the right shape is replaced by a bare one of the same key; nothing is said about
-it a second time, and nothing about what others say of it.
+An author wants to see everything that is wrong at once, but rules and checks need a whole SOP. So
+wrong fields are left out, fields that are needed get a stand-in, and `Gaps` says of what nobody
+may complain a second time, or complain although it is only not known.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sop.gaps import Gaps
 from sop.model import KEY_PATTERN, Sop, Task
 from sop.paths import Path
+from sop.wording import closest
 from sop.yaml_reader import Data
 
-_TASK_DEPTH = 4  # ("stages", 0, "tasks", 0)
+_UNREADABLE = "unreadable-"
+_FIELDS = frozenset(field.alias or name for name, field in Task.model_fields.items())
+_Fields = dict[str, Data]
 
 
 @dataclass(frozen=True, slots=True)
 class Salvage:
-    """A whole SOP, with stand-ins at the paths `broken`; `keys` are the keys of tasks among them.
-
-    Not `complete` means that there may be tasks whose keys nobody knows.
-    """
+    """A whole SOP, and what is not known about it."""
 
     sop: Sop
-    broken: frozenset[Path]
-    keys: frozenset[str]
-    complete: bool
-
-    def is_broken(self, path: Path) -> bool:
-        """Say whether the element is part of a stand-in."""
-        return any(path[:length] in self.broken for length in range(len(path) + 1))
+    gaps: Gaps
 
 
-def salvage(data: Data, bad: Iterable[Path]) -> Salvage | None:
+def salvage(data: Data, wrong: Iterable[Path]) -> Salvage | None:
     """Return what is left of a document without the elements at these paths, if anything is."""
     from pydantic import ValidationError  # noqa: PLC0415 - kept beside its only use
 
-    wrong = set(bad)
-    stages = data.get("stages") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or not isinstance(stages, list) or () in wrong:
+    paths = frozenset(wrong)
+    if not isinstance(data, dict) or () in paths:
         return None
-    broken = wrong | {path[:_TASK_DEPTH] for path in wrong if _in_task(path)}
-    whole = _without(data, (), broken) | {"stages": [_stage(one, n, broken) for n, one in enumerate(stages)]}
+    stages = data.get("stages")
+    kept: list[Data] = [_stage(one, n, paths) for n, one in enumerate(stages)] if isinstance(stages, list) else []
+    whole = {"sop": "unreadable", "version": 1, "title": "?"} | _without(data, (), paths) | {"stages": kept}
     try:
-        sop = Sop.model_validate(
-            {"sop": "unreadable", "version": 1, "title": "?"} | whole, by_alias=True, by_name=False
-        )
+        sop = Sop.model_validate(whole, by_alias=True, by_name=False)
     except ValidationError:
         return None
-    stand_ins = {task.key for n, i, task in _tasks(sop) if ("stages", n, "tasks", i) in broken}
-    complete = not any(task.key.startswith("unreadable-") for _, _, task in _tasks(sop))
-    return Salvage(sop, frozenset(broken), frozenset(stand_ins), complete)
+    return Salvage(sop, _gaps(sop, paths))
 
 
-def _in_task(path: Path) -> bool:
-    return len(path) >= _TASK_DEPTH and path[0] == "stages" and path[2] == "tasks"
+def _without(data: _Fields, path: Path, wrong: frozenset[Path]) -> _Fields:
+    """Return the fields in which nothing is wrong."""
+    bad = _wrong_fields(path, wrong)
+    return {name: one for name, one in data.items() if name not in bad}
 
 
-def _tasks(sop: Sop) -> Iterable[tuple[int, int, Task]]:
-    return ((n, i, task) for n, stage in enumerate(sop.stages) for i, task in enumerate(stage.tasks))
+def _wrong_fields(path: Path, wrong: frozenset[Path]) -> set[str]:
+    """Return the names of the fields, or the positions, of an element in which something is wrong."""
+    return {str(one[len(path)]) for one in wrong if len(one) > len(path) and one[: len(path)] == path}
 
 
-def _without(data: dict[str, Data], path: Path, broken: set[Path]) -> dict[str, Data]:
-    return {name: one for name, one in data.items() if (*path, name) not in broken}
-
-
-def _stage(data: Data, number: int, broken: set[Path]) -> Data:
+def _stage(data: Data, number: int, wrong: frozenset[Path]) -> Data:
     path: Path = ("stages", number)
-    stand_in: dict[str, Data] = {"key": f"unreadable-{number}", "title": "?"}
-    tasks = data.get("tasks") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or path in broken or not isinstance(tasks, list) or not tasks:
-        return stand_in | {"tasks": [_task(None, (*path, "tasks", 0))]}
-    kept = [_task(task, (*path, "tasks", n)) if (*path, "tasks", n) in broken else task for n, task in enumerate(tasks)]
-    return stand_in | _without(data, path, broken) | {"tasks": kept}
+    fields = data if isinstance(data, dict) and path not in wrong else {}
+    tasks = fields.get("tasks")
+    kept: list[Data] = [
+        _task(one, (*path, "tasks", n), wrong) for n, one in enumerate(tasks if isinstance(tasks, list) else [])
+    ]
+    stand_in = _task(None, (*path, "tasks", 0), wrong)
+    return (
+        {"key": f"{_UNREADABLE}{number}", "title": "?"} | _without(fields, path, wrong) | {"tasks": kept or [stand_in]}
+    )
 
 
-def _task(data: Data, path: Path) -> dict[str, Data]:
-    """Return a bare task of the same key that waits for the same tasks."""
-    given = data if isinstance(data, dict) else {}
-    key, depends_on = given.get("key"), given.get("depends_on")
-    waits = [one for one in depends_on if _is_key(one)] if isinstance(depends_on, list) else []
-    known = key if _is_key(key) else f"unreadable-{path[1]}-{path[3]}"
-    return {"key": known, "title": "?", "depends_on": waits}
+def _task(data: Data, path: Path, wrong: frozenset[Path]) -> Data:
+    fields = data if isinstance(data, dict) and path not in wrong else {}
+    kept = {"key": f"{_UNREADABLE}{path[1]}-{path[3]}", "title": "?"} | _without(fields, path, wrong)
+    form = fields.get("form")
+    questions = _without(form, (*path, "form"), wrong) if isinstance(form, dict) else {}
+    if "form" not in kept and questions and (*path, "form") not in wrong:
+        kept["form"] = questions
+    given = data.get("key") if isinstance(data, dict) else None
+    if isinstance(given, str) and re.fullmatch(KEY_PATTERN, given):
+        kept["key"] = given
+    return kept
 
 
-def _is_key(key: Data) -> bool:
-    return isinstance(key, str) and re.fullmatch(KEY_PATTERN, key) is not None
+def _gaps(sop: Sop, wrong: frozenset[Path]) -> Gaps:
+    damaged = {path: _damaged(path, wrong) for path, _ in _tasks(sop)}
+    by_key = {task.key: damaged[path] for path, task in _tasks(sop)}
+    return Gaps(
+        broken=wrong,
+        complete=not any(key.startswith(_UNREADABLE) for key in by_key),
+        unread=frozenset(key for key, fields in by_key.items() if fields & {"form", "action"}),
+        loose=frozenset(path for path, fields in damaged.items() if fields & {"form", "action", "approval"}),
+        unordered=frozenset(int(path[1]) for path, fields in damaged.items() if "depends_on" in fields),
+    )
+
+
+def _damaged(path: Path, wrong: frozenset[Path]) -> set[str]:
+    """Return the fields of a task of which it is not known what the author meant."""
+    if any(path[:length] in wrong for length in range(len(path) + 1)):
+        return set(_FIELDS)
+    return {name if name in _FIELDS else closest(name, _FIELDS) or name for name in _wrong_fields(path, wrong)}
+
+
+def _tasks(sop: Sop) -> Iterator[tuple[Path, Task]]:
+    for number, stage in enumerate(sop.stages):
+        for position, task in enumerate(stage.tasks):
+            yield ("stages", number, "tasks", position), task

@@ -172,32 +172,67 @@ def test_thousands_of_problems_are_cut_short():
     assert str(error).splitlines()[-1] == "… and 404 more."
 
 
-def test_an_unreadable_task_hides_no_problem_of_another_and_makes_none_up():
-    text = TEXT.replace("        title: Call the owner back\n", "") + (
+def everything(text: str) -> list[tuple[int, str]]:
+    """Return all problems of a text that is refused, those of the checks too."""
+    error = refusal(text)
+    further = check(error.readable, {"analyst"}, {"observables.extract"}) if error.readable else []
+    return [(problem.line, problem.message) for problem in sorted([*error.problems, *further])]
+
+
+def test_all_problems_of_one_task_are_said_at_once():
+    text = TEXT.replace("        title: Call the owner back\n", "        owner: role:nobody\n") + (
         "        when: tasks.call_owner.wherever == tasks.call_ownr.where\n"
-        "      - {key: last, title: Last, depends_on: [call-owner, nothing], owner: role:nobody}\n"
+        "      - {key: last, titel: Last, depends_on: [call-owner, nothing, last], timeout: 1m}\n"
     )
-    error = refusal(text)
 
-    further = check(error.readable, {"analyst"}, {"observables.extract"})
-
-    assert [(problem.line, problem.message) for problem in error.problems] == [
+    assert everything(text) == [
         (8, "The field 'title' is missing."),
-        (21, "There is no task 'nothing' in this stage."),
+        (9, "There is no role 'nobody'."),
+        (21, "The task 'call-owner' has no field 'wherever'."),
+        (21, "There is no task 'call_ownr'."),
+        (22, "Only a task with an action has 'timeout'."),
+        (22, "The field 'title' is missing."),
+        (22, "The task 'last' depends on itself."),
+        (22, "There is no field 'titel' in a task."),
+        (22, "There is no task 'nothing' in this stage."),
     ]
-    assert [(problem.line, problem.message) for problem in further] == [
-        (20, "There is no task 'call_ownr'."),
-        (21, "There is no role 'nobody'."),
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line"),
+    [
+        ("where: {type", "where: {typ", 12),
+        ("form:\n", "from:\n", 11),
+        ("        form:\n          where: {", "        form: {", 11),
+        ("key: call-owner", "kee: call-owner", 8),
+        ("action: observables", "acton: observables", 15),
+        ("action: observables.extract", "action: Observables", 15),
+        ("depends_on:\n          -", "depends_on:", 19),
+        ("depends_on:", "dependson:", 19),
+        ("- call-owner", "- Call owner", 20),
+        ("- call-owner", "- *call", 20),
+    ],
+)
+def test_what_is_only_not_known_is_not_complained_about(right, wrong, line):
+    text = TEXT.replace(right, wrong) + "        when: tasks.call_owner.where == 'no'\n"
+    assert text != TEXT
+
+    assert {where for where, _ in everything(text)} == {line}
+
+
+def test_what_cannot_be_read_is_complained_about_once():
+    text = TEXT.replace("{type: choice", "&x {type: text").replace("sla: 1h30m", "sla: &y 90")
+
+    assert everything(text) == [
+        (10, "The anchor &y is not allowed in an SOP."),
+        (12, "The anchor &x is not allowed in an SOP."),
     ]
 
 
-def test_a_task_without_a_key_makes_no_other_name_wrong():
-    text = TEXT.replace("key: call-owner", "kee: call-owner") + "        when: tasks.call_owner.where == 'no'\n"
-
-    error = refusal(text)
-
-    assert {problem.line for problem in error.problems} == {8}
-    assert check(error.readable, {"analyst"}, {"observables.extract"}) == []
+def test_the_size_of_a_text_is_limited_too():
+    assert [problem.message for problem in refusal("#" * 256 * 1024 + "ü").problems] == [
+        "The file is larger than 256 KiB."
+    ]
 
 
 def test_a_stage_that_cannot_be_read_leaves_the_others():
