@@ -1,7 +1,8 @@
 """The deployments of this installation: what `prefect.yaml` says, and how it gets to the server.
 
 There is one way to deploy, Prefect's own. `prefect.yaml` in the repository is what `render` writes for the built-in
-SOPs; a test compares them. `casewright deploy` writes the same for all SOPs of this installation and has Prefect deploy it.
+SOPs; a test compares them. `casewright deploy` writes the same for all SOPs of this installation and has Prefect
+deploy it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sop.library import Library, directories
 from sop.model import Sop
 
 SWEEP_EVERY_SECONDS = 60
-_HEAD = "Written by `casewright deploy --write`; the deployments of the built-in SOPs.\n"
+_HEAD = "The deployments of the built-in SOPs. Written by: python -m flows deploy --write prefect.yaml\n"
 
 
 class DeployFailed(Exception):

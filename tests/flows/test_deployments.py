@@ -1,0 +1,35 @@
+"""What is deployed, and that it can be loaded."""
+
+import importlib
+from pathlib import Path
+
+import yaml
+from prefect.flows import Flow
+
+from flows import deployments
+from sop.library import Library
+from tests.site import ROOT
+
+COMMITTED = ROOT / "prefect.yaml"
+
+
+def test_prefect_yaml_is_in_step_with_the_library(tmp_path: Path) -> None:
+    deployments.write(tmp_path / "prefect.yaml")
+    assert COMMITTED.read_text() == (tmp_path / "prefect.yaml").read_text(), (
+        "run: python -m flows deploy --write prefect.yaml"
+    )
+
+
+def test_it_names_every_sop_and_each_entry_point_is_a_flow_of_that_name() -> None:
+    listed = {one["name"]: one for one in yaml.safe_load(COMMITTED.read_text())["deployments"]}
+    assert set(listed) == {*Library.load().sops, "manual-task", "sweep"}
+    for name, one in listed.items():
+        module, _, attribute = one["entrypoint"].rpartition(".")
+        found = getattr(importlib.import_module(module), attribute)
+        assert isinstance(found, Flow)
+        assert found.name == name
+
+
+def test_the_sweep_is_scheduled() -> None:
+    listed = {one["name"]: one for one in yaml.safe_load(COMMITTED.read_text())["deployments"]}
+    assert listed["sweep"]["schedules"] == [{"interval": deployments.SWEEP_EVERY_SECONDS, "active": True}]
