@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from console.errors import NotAPerson
+from console.errors import BadSetting, NotAPerson
 from console.output import Printer
 
 if TYPE_CHECKING:
@@ -40,10 +40,21 @@ class Call:
 
     @cached_property
     def settings(self) -> "Settings":
-        """The settings, read from the environment once."""
+        """The settings, read from the environment once.
+
+        Raises:
+            BadSetting: One of them has a value that cannot be used.
+        """
+        from pydantic import ValidationError
+
         from case_store.settings import Settings
 
-        return Settings()
+        try:
+            return Settings()
+        except ValidationError as error:
+            # Only names and reasons: a value may be a secret.
+            wrong = (f"CASEWRIGHT_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+            raise BadSetting("\n".join(wrong)) from None
 
     @asynccontextmanager
     async def store(self) -> "AsyncIterator[CaseStore]":

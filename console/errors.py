@@ -28,6 +28,12 @@ class ConsoleError(Exception):
         return f"{self}\n  next: {self.next_step}"
 
 
+class BadSetting(ConsoleError):
+    """A setting has a value that cannot be used."""
+
+    next_step = "Correct the variable in the environment, or unset it."
+
+
 class NotAPerson(ConsoleError):
     """Nobody in the case store bears this name."""
 
@@ -53,10 +59,6 @@ class FileRefused(ConsoleError):
     """The file cannot be read."""
 
     next_step = "Check the path and that you may read it."
-
-
-class NotFoundHere(ConsoleError):
-    """There is no such thing."""
 
 
 class PortTaken(ConsoleError):

@@ -50,6 +50,10 @@ class Printer:
         """Print one sentence about what was done."""
         self.out.print(visible(sentence, lines=True), soft_wrap=True)
 
+    def line(self, text: str, style: str = "") -> None:
+        """Print one line in a style."""
+        self.out.print(plain(text, style), soft_wrap=True)
+
     def exactly(self, text: str) -> None:
         """Print a text as it is, without folding lines, so that it can be kept in a file."""
         sys.stdout.write(visible(text, lines=True))

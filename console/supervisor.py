@@ -19,6 +19,8 @@ from console.errors import ChildFailed
 
 _REAPER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py")))
 _LOG_LIMIT = 10 * 1024 * 1024
+_IN_A_HURRY = 130
+"""Exit code after a second Ctrl-C."""
 
 
 class Reporter(Protocol):
@@ -279,11 +281,20 @@ def _failed(plan: Plan, what: str) -> ChildFailed:
 
 @asynccontextmanager
 async def stop_signals() -> AsyncIterator[asyncio.Event]:
-    """Give an event that is set by Ctrl-C, SIGTERM or a closed terminal, in place of their usual end of the process."""
+    """Give an event that is set by Ctrl-C, SIGTERM or a closed terminal, in place of their usual end of the process.
+
+    A second signal ends this process at once; the watcher then ends the children.
+    """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def asked_to_stop() -> None:
+        if stop.is_set():
+            os._exit(_IN_A_HURRY)
+        stop.set()
+
     for name in names:
-        loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(name, asked_to_stop)
     try:
         yield stop
     finally:

@@ -192,7 +192,7 @@ async def until_stopped(work: Coroutine[None, None, None]) -> bool:
             if not working.done():
                 working.cancel()
         try:
-            await working
+            await working  # while it ends what it started, a second signal still counts
         except asyncio.CancelledError:
             return False
     return True

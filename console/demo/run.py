@@ -24,7 +24,7 @@ from console.files import lines_to
 from console.intake import take_in
 from console.output import Printer
 from console.prefect_api import PrefectApi, WaitingRun
-from console.text import moment, visible
+from console.text import moment
 from console.up import Site, running, until_stopped
 from sop.library import Library, directories
 
@@ -32,6 +32,7 @@ DEMO = Actor.system("demo")
 LIMIT = 120.0
 """Seconds that one whole case may take with `--once`, from the alert to its end; it takes a tenth of that."""
 _PAUSE = 0.4
+_NOT_PEOPLE = frozenset({"engine", "relay", "demo"})
 
 
 async def demo(settings: Settings, *, once: bool, port: int, printer: Printer, now: Callable[[], datetime]) -> int:
@@ -141,7 +142,8 @@ class Show:
             timeline = await views.timeline(tx, case)
         for row in timeline[self.lines :]:
             detail = f"  {row.detail}" if row.detail else ""
-            self.printer.say(visible(f"  {moment(row.at)[11:-1]}  {row.what}{detail}  ({row.who})"))
+            style = "dim" if row.who in _NOT_PEOPLE else "bold"
+            self.printer.line(f"  {moment(row.at)[11:-1]}  {row.what}{detail}  ({row.who})", style)
         self.lines = len(timeline)
         return state != "open"
 

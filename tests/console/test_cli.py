@@ -100,6 +100,15 @@ def test_an_unforeseen_error_ends_with_1_and_without_traceback(casewright, monke
     assert "--debug" in said.err
 
 
+def test_a_setting_that_cannot_be_used_is_named_without_its_value(casewright, monkeypatch):
+    monkeypatch.setenv("CASEWRIGHT_SMTP_PORT", "s3cret")
+    said = casewright("case", "list")
+    assert said.code == 1
+    assert "refused: CASEWRIGHT_SMTP_PORT: " in said.err
+    assert "next: Correct the variable" in said.err
+    assert "s3cret" not in said.err
+
+
 def test_ctrl_c_ends_with_130(casewright, monkeypatch):
     async def interrupted(url):
         raise KeyboardInterrupt

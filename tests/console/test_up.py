@@ -37,6 +37,15 @@ def plans(site, base):
 """
 
 
+RUN = """
+Site.plans = plans
+from console.cli import run
+code = run(sys.argv[1:])
+print('prefect' in sys.modules or 'flows' in sys.modules)
+sys.exit(code)
+"""
+
+
 @pytest.fixture
 def fakes(monkeypatch):
     """Stand-ins for the three parts; each may be replaced: `fakes(serve="script")`."""
@@ -169,6 +178,23 @@ def test_a_signal_ends_everything_in_order_and_well(home, name):
     assert (home / "up.lock").read_text() == ""
 
 
+def test_a_second_ctrl_c_ends_it_at_once(home):
+    """Whoever cannot wait need not: the children are ended by the watcher."""
+    patient = WAITS.replace("import os, signal;", "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);")
+    script = FAKES.replace(repr(WAITS), repr(patient)).replace('says="ready"', 'says="ready", stop_limit=3600')
+    process = subprocess.Popen(
+        [sys.executable, "-c", script + RUN, "up", "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if "Ctrl-C" in line:
+            process.send_signal(signal.SIGINT)
+        if "stopping" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    process.communicate()
+    assert process.returncode == 130
+
+
 def test_where_to_click_and_what_next_is_said(home):
     process = start_up(home)
     said = []
@@ -187,7 +213,7 @@ def test_where_to_click_and_what_next_is_said(home):
 
 def test_ctrl_c_while_it_starts_leaves_nothing(home):
     slow = FAKES.replace('says="ready"', 'says="never"', 1)
-    script = slow + "Site.plans = plans\nfrom console.cli import run\nsys.exit(run(sys.argv[1:]))\n"
+    script = slow + RUN
     log = home / "logs" / "server.log"
     os.mkfifo(home / "tell")
     script = script.replace(repr(WAITS), repr(f"open({str(home / 'tell')!r}, 'w').write('x')\n{WAITS}"), 1)
@@ -196,7 +222,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(home):
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate()
     assert process.returncode == 0
-    assert out.splitlines()[-1] == "stopped"
+    assert out.splitlines()[-2:] == ["stopped", "False"]
     assert Path(log).exists()
 
 
