@@ -256,3 +256,10 @@ def test_a_directory_is_loaded_by_name_with_all_problems_at_once(tmp_path):
     said = {(problem.source.rsplit("/")[-1], problem.message) for problem in caught.value.problems}
     assert ("d.yaml", "There are two SOPs with the key 'beta'.") in said
     assert ("c.yaml", "The field 'sop' must be text, not 1.") in said
+
+
+def test_the_default_of_a_field_that_cannot_be_read_is_not_complained_about():
+    error = refusal(TEXT.replace("version: 3", "version: 3\nowner: Analysts"))
+
+    assert [problem.line for problem in error.problems] == [3]
+    assert check(error.readable, {"tier1"}, {"observables.extract"}) == []
