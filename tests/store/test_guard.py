@@ -120,6 +120,15 @@ class TestAnAuditedChange:
         assert third["type"] == "task.looked_at"
         assert task.version == 1
 
+    async def test_may_be_declared_after_a_query_in_between(self, with_case: CaseStore):
+        """A query in the middle of a verb writes nothing: the verb is not done yet."""
+        async with with_case.transaction() as tx:
+            task = await the_task(tx)
+            task.state = "open"
+            assert (await tx.session.scalars(select(Case.number))).all() == [1]
+            tx.record("task.asked", task, by=BY, at=LATER)
+        assert (await events(with_case))[-1]["changes"] == {"state": ["waiting", "open"]}
+
     async def test_setting_a_value_to_itself_is_no_change(self, with_case: CaseStore):
         async with with_case.transaction() as tx:
             task = await the_task(tx)
