@@ -9,7 +9,6 @@ from case_store.models import Task
 from tests.browser.pages import FirstInterface
 from tests.site import Desk
 
-
 PATIENCE = 180.0  # a browser beside the server takes its time
 
 
