@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol, Self
@@ -19,8 +19,6 @@ from console.errors import ChildFailed
 
 _REAPER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py")))
 _LOG_LIMIT = 10 * 1024 * 1024
-_IN_A_HURRY = 130
-"""Exit code after a second Ctrl-C."""
 
 
 class Reporter(Protocol):
@@ -277,26 +275,3 @@ def _failed(plan: Plan, what: str) -> ChildFailed:
     lines = plan.log.read_text("utf-8", "replace").splitlines()[-8:] if plan.log.exists() else []
     shown = "".join(f"\n    {line}" for line in lines)
     return ChildFailed(f"{plan.name} {what}{shown}", next_step=f"Read its log: {plan.log}")
-
-
-@asynccontextmanager
-async def stop_signals() -> AsyncIterator[asyncio.Event]:
-    """Give an event that is set by Ctrl-C, SIGTERM or a closed terminal, in place of their usual end of the process.
-
-    A second signal ends this process at once; the watcher then ends the children.
-    """
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def asked_to_stop() -> None:
-        if stop.is_set():
-            os._exit(_IN_A_HURRY)
-        stop.set()
-
-    for name in names:
-        loop.add_signal_handler(name, asked_to_stop)
-    try:
-        yield stop
-    finally:
-        for name in names:
-            loop.remove_signal_handler(name)

@@ -14,7 +14,8 @@ from rich.status import Status
 
 from console import children
 from console.home import HOST, free_port, held
-from console.supervisor import Plan, Supervisor, stop_signals
+from console.stopping import until_stopped
+from console.supervisor import Plan, Supervisor
 
 DEFAULT_PORT = 4200
 """Prefect's own."""
@@ -178,24 +179,6 @@ async def _upgrade(site: Site) -> None:
     from case_store.settings import Settings
 
     await migrate.upgrade(Settings(home=site.home).database_url)
-
-
-async def until_stopped(work: Coroutine[None, None, None]) -> bool:
-    """Run until the work is done, or until Ctrl-C, SIGTERM or a closed terminal; say whether it was done."""
-    async with stop_signals() as stop:
-        working = asyncio.create_task(work)
-        stopped = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            if not working.done():
-                working.cancel()
-        try:
-            await working  # while it ends what it started, a second signal still counts
-        except asyncio.CancelledError:
-            return False
-    return True
 
 
 async def up(home: Path, port: int, console: Console) -> int:

@@ -24,8 +24,9 @@ from console.files import lines_to
 from console.intake import take_in
 from console.output import Printer
 from console.prefect_api import PrefectApi, WaitingRun
+from console.stopping import until_stopped
 from console.text import moment
-from console.up import Site, running, until_stopped
+from console.up import Site, running
 from sop.library import Library, directories
 
 DEMO = Actor.system("demo")

@@ -57,9 +57,7 @@ def test_listing_by_state(casewright, opened):
     assert len(casewright("case", "list", "--state", "all", "--json").json["cases"]) == 1
 
 
-@pytest.mark.parametrize(
-    "words", [["case", "list"], ["case", "show", "1"], ["case", "timeline", "1"], ["task", "list", "--state", "all"]]
-)
+@pytest.mark.parametrize("words", ["case list", "case show 1", "case timeline 1", "task list --state all"])
 def test_hostile_words_do_nothing_at_the_terminal(casewright, opened, words):
     shown = casewright(*words.split()).out
     assert "\x1b" not in shown

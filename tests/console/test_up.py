@@ -15,9 +15,9 @@ from rich.console import Console
 
 from case_store import migrate
 from case_store.settings import Settings
-from console import up
 from console.errors import ChildFailed, HomeBusy, PortTaken
 from console.home import held
+from console.stopping import until_stopped
 from console.supervisor import Plan
 from console.up import Site, running
 
@@ -230,7 +230,7 @@ async def test_work_that_ends_by_itself_is_not_stopped():
     async def done():
         await asyncio.sleep(0)
 
-    assert await up.until_stopped(done()) is True
+    assert await until_stopped(done()) is True
 
 
 async def test_an_error_of_the_work_comes_out():
@@ -238,7 +238,7 @@ async def test_an_error_of_the_work_comes_out():
         raise ChildFailed
 
     with pytest.raises(ChildFailed):
-        await up.until_stopped(broken())
+        await until_stopped(broken())
 
 
 async def test_a_signal_stops_the_work():
@@ -246,4 +246,4 @@ async def test_a_signal_stops_the_work():
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.Event().wait()
 
-    assert await up.until_stopped(forever()) is False
+    assert await until_stopped(forever()) is False
