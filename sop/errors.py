@@ -66,7 +66,7 @@ class SopRefused(SopError):
 class ConditionRefused(SopError):
     """The condition is not a CEL expression that may be evaluated."""
 
-    next_step = "Correct the expression; `docs/reference/conditions.md` lists what it may say."
+    next_step = "Correct the expression: it may name case, alert, tasks and observables."
 
 
 class ConditionFailed(SopError):
@@ -78,7 +78,7 @@ class ConditionFailed(SopError):
 class ActionRefused(SopError):
     """The action is not declared the way actions must be."""
 
-    next_step = "Correct the declaration of the action; `docs/tutorial` has a working one."
+    next_step = "Declare it like this: @action(name='mail.block', idempotent=True)."
 
 
 class UnknownSop(SopError):
