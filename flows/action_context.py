@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
 
@@ -28,7 +28,7 @@ class CaseContext:
     task_id: str
     execution: int
     at: datetime
-    config: Mapping[str, str]
+    config: Mapping[str, str] = field(repr=False)  # secrets are among it
 
     async def evidence_list(self) -> list[EvidenceFacts]:
         """Return all evidence of the case, the oldest first."""

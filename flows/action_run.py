@@ -30,7 +30,10 @@ from sop.errors import ConditionFailed
 
 
 class ActionNotDone(Exception):
-    """The action failed for good, or nobody knows whether it took effect; a person is asked."""
+    """The action failed for good, or nobody knows whether it took effect; a person is asked.
+
+    The reason may hold what a case is about, so it is on record in the case store and never in Prefect.
+    """
 
 
 class ActionTriedAgain(Exception):
@@ -77,9 +80,9 @@ async def carry_out(case_id: str, task_id: str) -> None:
         again = ended.harmless and may_try_again
         await put_on_record(own, begun.task.id, begun.execution.id, ended, again=again, by=by)
     if again:
-        raise ActionTriedAgain(ended.error)
+        raise ActionTriedAgain
     if ended.outcome != "succeeded":
-        raise ActionNotDone(ended.error)
+        raise ActionNotDone
 
 
 def _is_tried_again(_task: object, _run: TaskRun, state: State[Any]) -> bool:
@@ -135,11 +138,11 @@ async def _run(own: Resources, begun: _Begun) -> Ended:  # noqa: PLR0911 - each 
         async with asyncio.timeout(begun.wanted.timeout.total_seconds()):
             return Ended("succeeded", result=await _call(begun.spec, context, begun.inputs))
     except TryAgain as error:
-        return Ended("failed", error=str(error), harmless=True)
+        return Ended("failed", error=error.diagnostics(), harmless=True)
     except ActionFailed as error:
-        return Ended("failed", error=str(error))
+        return Ended("failed", error=error.diagnostics())
     except OutcomeUnknown as error:
-        return Ended("unknown", error=str(error))
+        return Ended("unknown", error=error.diagnostics())
     except TimeoutError:
         return _broke_off(begun.spec, f"it took longer than {begun.wanted.timeout}")
     except Exception as error:  # noqa: BLE001 - whatever an author's action raises is the action's failure

@@ -28,7 +28,6 @@ from flows.worker import CasewrightWorker
 from sop.library import Library, directories
 from sop.model import Sop
 
-SWEEP_EVERY_SECONDS = 60
 _HEAD = "The deployments of the built-in SOPs. Written by: python -m flows deploy --write prefect.yaml\n"
 
 
@@ -101,16 +100,12 @@ def _manual_task() -> Mapping[str, object]:
 
 
 def _sweep() -> Mapping[str, object]:
-    return {
-        **_deployment(
-            names.SWEEP,
-            "flows.sweep.sweep",
-            description="Brings Prefect in step with the case store.",
-            tags=["casewright-upkeep"],
-        ),
-        "schedules": [{"interval": SWEEP_EVERY_SECONDS, "active": True}],
-        "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
-    }
+    return _deployment(
+        names.SWEEP,
+        "flows.sweep.sweep",
+        description="Brings Prefect in step with the case store. The relay does so every minute; run it to do so now.",
+        tags=["casewright-upkeep"],
+    )
 
 
 def _deployment(

@@ -84,13 +84,13 @@ def schema(task: model.Task, facts: Facts) -> dict[str, object]:
         NOTE: {
             "title": "Note",
             "type": "string",
-            "description": "Kept with the case. Say why if you skip, reject or retry.",
+            "description": "Kept with the case: what you looked at, and why you decide so.",
         },
         TAKE_OVER: {
             "title": "Take over",
             "type": "boolean",
             "default": False,
-            "description": f"Tick this to close the task in the place of its owner ({facts.owner}). It is recorded.",
+            "description": f"Only if you are not the owner ({facts.owner}): tick it to close the task in their place.",
         },
     }
     needed = [DECISION, *questions["required"], SIGNED_BY]  # type: ignore[misc]

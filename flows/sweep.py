@@ -33,6 +33,8 @@ from flows.resources import Resources, resources
 
 log = logging.getLogger(__name__)
 
+EVERY_SECONDS = 60.0
+_SOON = 2.0
 _PAGE = 200
 _UNFINISHED = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 
@@ -44,6 +46,11 @@ class Swept:
     signalled: list[int] = field(default_factory=list)
     run_again: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
+
+    @property
+    def anything(self) -> bool:
+        """Say whether there was anything to repair."""
+        return bool(self.signalled or self.run_again or self.ended)
 
     def __str__(self) -> str:
         return (
@@ -75,17 +82,21 @@ async def sweep() -> str:
         return str(await sweep_once(own, client))
 
 
-async def until_done_once(own: Resources, client: PrefectClient) -> None:
-    """Sweep once, as soon as Prefect answers."""
+async def keep_sweeping(own: Resources, client: PrefectClient) -> None:
+    """Sweep at once and then every minute, until cancelled; sooner again where Prefect did not answer.
+
+    The relay does this and not a schedule of Prefect's: with SQLAlchemy 2.1, Prefect 3.8.8 cannot create scheduled runs
+    ("Can't evaluate bulk DML statement"), and an active schedule fills the server's log with that.
+    """
     while True:
         try:
             swept = await sweep_once(own, client)
-        except Exception as error:  # noqa: BLE001 - Prefect is not there yet, or not deployed to yet
-            log.info("The first sweep has to wait (%s: %s)", type(error).__name__, error)
-            await asyncio.sleep(2)
+        except Exception as error:  # noqa: BLE001 - Prefect is away, or not deployed to yet
+            log.info("The sweep has to wait (%s: %s)", type(error).__name__, error)
+            await asyncio.sleep(_SOON)
         else:
-            log.info("First sweep: %s", swept)
-            return
+            log.log(logging.INFO if swept.anything else logging.DEBUG, "Swept: %s", swept)
+            await asyncio.sleep(EVERY_SECONDS)
 
 
 async def sweep_once(own: Resources, client: PrefectClient) -> Swept:

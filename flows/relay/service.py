@@ -15,9 +15,9 @@ from flows.resources import Resources
 
 
 async def relay(own: Resources, client: PrefectClient) -> None:
-    """Run the relay until cancelled. It begins with a sweep: what happened while no relay ran is found at once."""
+    """Run the relay until cancelled. Its first sweep finds at once what happened while no relay ran."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(sweep.until_done_once(own, client))
+        group.create_task(sweep.keep_sweeping(own, client))
         group.create_task(deliver_signals(own, client))
         group.create_task(Follower(own, client).run())
         group.create_task(deliver_post(own, channels(own.settings)))

@@ -115,7 +115,9 @@ async def test_every_state_of_its_runs_is_on_record_once(desk: Desk) -> None:
 
 
 async def test_starts_in_prefect_with_title_severity_and_alert(desk: Desk) -> None:
-    raw = json.dumps({"source": "test", "source_ref": datetime.now(UTC).isoformat(), "title": "Something", "severity": "low"})
+    raw = json.dumps(
+        {"source": "test", "source_ref": datetime.now(UTC).isoformat(), "title": "Something", "severity": "low"}
+    )
     async with desk.store.transaction() as tx:
         alert, new = await alerts.receive(
             tx,

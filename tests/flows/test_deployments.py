@@ -28,8 +28,3 @@ def test_it_names_every_sop_and_each_entry_point_is_a_flow_of_that_name() -> Non
         found = getattr(importlib.import_module(module), attribute)
         assert isinstance(found, Flow)
         assert found.name == name
-
-
-def test_the_sweep_is_scheduled() -> None:
-    listed = {one["name"]: one for one in yaml.safe_load(COMMITTED.read_text())["deployments"]}
-    assert listed["sweep"]["schedules"] == [{"interval": deployments.SWEEP_EVERY_SECONDS, "active": True}]

@@ -1,0 +1,1 @@
+"""Measurements. Each prints a table with what it is compared to, measured in the same run."""
