@@ -202,7 +202,7 @@ class Desk:
             rows = await tx.session.execute(
                 select(models.Task.key, models.Task.state).where(models.Task.case_id == case.id)
             )
-            return {key: state for key, state in rows}
+            return {row.key: row.state for row in rows}
 
     async def question(self, number: int, key: str, attempt: int = 1, within: float = 60.0) -> models.Question:
         """Wait until a task is asked about, and return the question."""
