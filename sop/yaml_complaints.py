@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sop.errors import Problem
+from sop.paths import Lines
 
 _QUOTE = "Put the whole text in quotes, or write it under `|`."
 _INDENT = "Line it up with its neighbours: two spaces for each level, and `- ` before each item of a list."
@@ -34,10 +35,10 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 )  # fmt: skip
 
 
-def explain(error: Exception, text: str, source: str) -> Problem:
+def explain(error: Exception, lines: Lines, source: str) -> Problem:
     """Turn what the YAML parser raised into a problem of the author's file."""
     message, next_step = _sentence(error)
-    return Problem(source, _line(error, text), message, next_step)
+    return Problem(source, _line(error, lines), message, next_step)
 
 
 def _sentence(error: Exception) -> tuple[str, str]:
@@ -59,11 +60,9 @@ def _code_point(error: Exception) -> int:
     return character if isinstance(character, int) else ord(character[:1] or "\0")
 
 
-def _line(error: Exception, text: str) -> int:
+def _line(error: Exception, lines: Lines) -> int:
     unclosed = getattr(error, "context_mark", None)
     mark = getattr(error, "problem_mark", None) or unclosed
     if "quoted scalar" in str(getattr(error, "context", "")) and unclosed is not None:
         mark = unclosed
-    if mark is not None:
-        return int(mark.line) + 1
-    return text.count("\n", 0, int(getattr(error, "position", 0) or 0)) + 1
+    return lines.of(int(mark.index if mark is not None else getattr(error, "position", 0) or 0))

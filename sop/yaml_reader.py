@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from sop.errors import Problem, SopRefused
-from sop.paths import Path, line_at
+from sop.paths import Lines, Path, line_at
 from sop.wording import shown
 from sop.yaml_complaints import explain
 from sop.yaml_scalars import BadScalar, Plain, resolve
@@ -60,11 +60,11 @@ def read(text: str, source: str) -> Document:
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     _refuse_size(text, source)
-    document = Document(source)
+    document, lines = Document(source), Lines(text)
     try:
-        _Builder(document, YAML(typ="safe", pure=True).parse(text)).build()
+        _Builder(document, lines, YAML(typ="safe", pure=True).parse(text)).build()
     except YAMLError as error:
-        raise SopRefused([*document.problems, explain(error, text, source)]) from None
+        raise SopRefused([*document.problems, explain(error, lines, source)]) from None
     return document
 
 
@@ -84,8 +84,9 @@ def too_large(source: str) -> Problem:
 class _Builder:
     """Turns the parser's events into data, noting every problem on the way."""
 
-    def __init__(self, document: Document, events: Iterator[Event]) -> None:
+    def __init__(self, document: Document, lines: Lines, events: Iterator[Event]) -> None:
         self.document = document
+        self.lines = lines
         self.events = events
 
     def build(self) -> None:
@@ -94,12 +95,15 @@ class _Builder:
         if _name(start) == "StreamEnd":
             raise SopRefused([Problem(self.document.source, 1, "The file is empty.", "Start with `sop: KEY`.")])
         if getattr(start, "version", None) not in (None, (1, 2)):
-            self.problem(_line(start), "SOPs are written in YAML 1.2.", "Remove the %YAML line.")
+            self.problem(self.line(start), "SOPs are written in YAML 1.2.", "Remove the %YAML line.")
         self.document.data = self.value(next(self.events), ())
         next(self.events)  # the document ends
         after = next(self.events)
         if _name(after) != "StreamEnd":
-            self.problem(_line(after), "A second document begins.", "Keep one SOP in each file; remove the `---`.")
+            self.problem(self.line(after), "A second document begins.", "Keep one SOP in each file; remove the `---`.")
+
+    def line(self, event: Event) -> int:
+        return self.lines.of(event.start_mark.index)
 
     def problem(self, line: int, message: str, next_step: str, spoiled: Path | None = None) -> None:
         self.document.problems.append(Problem(self.document.source, line, message, next_step))
@@ -107,7 +111,7 @@ class _Builder:
             self.document.spoiled.add(spoiled)
 
     def value(self, event: Event, path: Path) -> Data:
-        self.document.lines.setdefault(path, _line(event))
+        self.document.lines.setdefault(path, self.line(event))
         self.refuse_sharing(event, path)
         kind = _name(event)
         if kind == "Scalar":
@@ -118,7 +122,7 @@ class _Builder:
 
     def refuse_sharing(self, event: Event, path: Path) -> None:
         """Refuse anchors, aliases and tags."""
-        line, anchor = _line(event), getattr(event, "anchor", None)
+        line, anchor = self.line(event), getattr(event, "anchor", None)
         if _name(event) == "Alias":
             step = "Write the value out here; if the text begins with *, put it in quotes."
             self.problem(line, f"The alias *{shown(anchor)} is not allowed in an SOP.", step, path)
@@ -137,7 +141,7 @@ class _Builder:
         try:
             return resolve(text)
         except BadScalar as error:
-            self.problem(_line(event), f"{error}.", f'If it is text, put it in quotes: "{shown(text)}".', path)
+            self.problem(self.line(event), f"{error}.", f'If it is text, put it in quotes: "{shown(text)}".', path)
             return text
 
     def sequence(self, event: Event, path: Path) -> list[Data]:
@@ -156,7 +160,7 @@ class _Builder:
                 self.refuse_key(entry, name, path)
                 self.skip_value(path)
                 continue
-            self.document.lines[(*path, name)] = _line(entry)
+            self.document.lines[(*path, name)] = self.line(entry)
             fields[name] = self.value(next(self.events), (*path, name))
         return fields
 
@@ -171,16 +175,16 @@ class _Builder:
     def refuse_key(self, event: Event, name: str | None, path: Path) -> None:
         if name is None and _name(event) != "Scalar":
             step = "If it is text, put it in quotes; an expression needs no {{ … }}: tasks.KEY.FIELD."
-            self.problem(_line(event), "A { … } or [ … ] stands where a field's name belongs.", step, path)
+            self.problem(self.line(event), "A { … } or [ … ] stands where a field's name belongs.", step, path)
         elif name is None:
             said = shown(_text(event)[0])
-            self.problem(_line(event), f"{said} is not a field's name: names are text.", f'Write "{said}".', path)
+            self.problem(self.line(event), f"{said} is not a field's name: names are text.", f'Write "{said}".', path)
         elif name == "<<":
-            self.problem(_line(event), "Merging with << is not allowed in an SOP.", "Write the fields out.", path)
+            self.problem(self.line(event), "Merging with << is not allowed in an SOP.", "Write the fields out.", path)
         else:
             first = self.document.lines[(*path, name)]
             step = f"Remove one of the two; the first is on line {first}."
-            self.problem(_line(event), f"The field {shown(name)!r} is there twice.", step)
+            self.problem(self.line(event), f"The field {shown(name)!r} is there twice.", step)
 
     def skip_value(self, path: Path) -> None:
         """Read the value of a refused key, for its own problems only."""
@@ -189,16 +193,12 @@ class _Builder:
     def refuse_depth(self, event: Event, path: Path) -> None:
         if len(path) >= MAX_DEPTH:
             message = f"The nesting is deeper than {MAX_DEPTH} levels."
-            here = Problem(self.document.source, _line(event), message, "An SOP needs about eight; close brackets.")
+            here = Problem(self.document.source, self.line(event), message, "An SOP needs about eight; close brackets.")
             raise SopRefused([*self.document.problems, here])
 
 
 def _name(event: Event) -> str:
     return type(event).__name__.removesuffix("Event")
-
-
-def _line(event: Event) -> int:
-    return int(event.start_mark.line) + 1
 
 
 def _text(event: Event) -> tuple[str, bool]:

@@ -71,7 +71,7 @@ def test_conditions_that_can_be_answered(when):
         ("tasks.ask.free || case.severity == 'high'", "tasks.ask.free is neither true nor false."),
         ("tasks.ask", "tasks.ask is the whole task, not a value."),
         ("tasks.act.state == 'done'", "The task 'act' may not be closed by then."),
-        ("case.serverity == 'high'", "Did you mean 'severity'?"),
+        ("case.severrity == 'high'", "Did you mean 'severity'?"),
         ("true", "The condition is always true. Remove it."),
         ("'x'", "neither true nor false"),
         ("case.title.lower() == 'x'", "Did you mean 'lowerAscii'?"),
@@ -88,7 +88,7 @@ def test_conditions_that_cannot(when, said):
 @pytest.mark.parametrize(
     ("with_", "said"),
     [
-        ("{adress: case.title, address: case.title}", "has no parameter 'adress'. Did you mean 'address'?"),
+        ("{addrress: case.title, address: case.title}", "has no parameter 'addrress'. Did you mean 'address'?"),
         ("{reason: case.title}", "needs the parameter 'address'. Add `address: …` under `with`."),
         ("{address: [case.nothing]}", "There is no case.nothing."),
         ("{address: tasks.act.result}", "The task 'act' may not be closed by then."),

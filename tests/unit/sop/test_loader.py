@@ -60,6 +60,16 @@ def test_it_knows_the_line_of_each_element():
     assert loaded.line("stages", 0, "tasks", 1, "depends_on", 0) == 20
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_are_counted_as_editors_count_them(end):
+    text = (
+        TEXT.replace("A laptop is", "A laptop\u2028is\x85").replace("key: collect", "kee: collect").replace("\n", end)
+    )
+
+    assert [problem.line for problem in refusal(text).problems] == [13, 13]
+    assert [problem.line for problem in refusal("a: 'b\u2028c'\n\tb: *c").problems] == [2]
+
+
 def test_an_element_that_is_not_there_has_the_line_of_what_it_would_be_in():
     assert loads(TEXT).line("stages", 0, "tasks", 1, "approval", "from") == 13
 
@@ -157,7 +167,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_problems_are_sorted_and_each_says_where_and_what_next():
-    error = refusal(TEXT.replace("version: 3", "version: three").replace("title: Call", "titel: Call"))
+    error = refusal(TEXT.replace("version: 3", "version: three").replace("title: Call", "titl: Call"))
 
     said = error.diagnostics().splitlines()
     assert [problem.line for problem in error.problems] == [2, 8, 9]
@@ -182,7 +192,7 @@ def everything(text: str) -> list[tuple[int, str]]:
 def test_all_problems_of_one_task_are_said_at_once():
     text = TEXT.replace("        title: Call the owner back\n", "        owner: role:nobody\n") + (
         "        when: tasks.call_owner.wherever == tasks.call_ownr.where\n"
-        "      - {key: last, titel: Last, depends_on: [call-owner, nothing, last], timeout: 1m}\n"
+        "      - {key: last, titl: Last, depends_on: [call-owner, nothing, last], timeout: 1m}\n"
     )
 
     assert everything(text) == [
@@ -193,7 +203,7 @@ def test_all_problems_of_one_task_are_said_at_once():
         (22, "Only a task with an action has 'timeout'."),
         (22, "The field 'title' is missing."),
         (22, "The task 'last' depends on itself."),
-        (22, "There is no field 'titel' in a task."),
+        (22, "There is no field 'titl' in a task."),
         (22, "There is no task 'nothing' in this stage."),
     ]
 
