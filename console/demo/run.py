@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -66,6 +67,7 @@ async def _play(home: Path, *, once: bool, port: int, printer: Printer, now: Cal
         await show.bring_people()
         case = await show.send_alert()
         if not once:
+            await show.introduce()
             await show.watch(case)
             printer.say("the case is closed; Ctrl-C stops everything")
             await asyncio.Event().wait()
@@ -114,6 +116,14 @@ class Show:
         self.printer.say(f"\nWazuh says: {taken.alert.title}")
         self.printer.say(f"CASE-{taken.case.number} is open, by SOP {taken.case.sop_key}\n")
         return taken.case
+
+    async def introduce(self) -> None:
+        """Say as whom one may sign, and how to answer from another terminal."""
+        async with self.store.reading() as tx:
+            everybody = [f"{person.handle} ({', '.join(person.roles)})" for person in await views.people(tx)]
+        self.printer.say(f"Sign as one of {', '.join(everybody)}.")
+        home = shlex.quote(str(self.settings.home))
+        self.printer.say(f"Or from another terminal: CASEWRIGHT_HOME={home} casewright task list\n")
 
     async def watch(self, case: Case) -> None:
         """Print what happens and where to click, until the case is closed."""

@@ -138,6 +138,13 @@ async def test_where_to_click_is_said_once(show, case, ask, end, capsys):
     assert said.count("case opened") == 1, "each line of the timeline comes once"
 
 
+async def test_who_may_sign_and_how_to_answer_elsewhere_is_said(show, capsys):
+    await show.introduce()
+    said = capsys.readouterr().out
+    assert "irene (incident-manager)" in said
+    assert f"CASEWRIGHT_HOME={show.settings.home} casewright task list" in said
+
+
 async def test_a_record_of_a_case_that_is_not_closed_is_not_enough(show, case):
     with pytest.raises(DemoFailed, match="the record says that the case is open"):
         await show.check_record(case)
