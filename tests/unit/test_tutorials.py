@@ -81,7 +81,12 @@ def test_a_tutorial_works_as_it_is_written(page: Path, tmp_path: Path):
 
 @pytest.mark.parametrize(
     "page",
-    ["```sh\nfalse\n```\n", "```sh exit=1\ntrue\n```\n", "```sh\necho one\n```\n```text\ntwo\n```\n", "```ini\na=b\n```\n"],
+    [
+        "```sh\nfalse\n```\n",
+        "```sh exit=1\ntrue\n```\n",
+        "```sh\necho one\n```\n```text\ntwo\n```\n",
+        "```ini\na=b\n```\n",
+    ],
     ids=["a command fails", "a command does not fail", "other output", "a block of no kind"],
 )
 def test_a_page_that_does_not_hold_is_noticed(page: str, tmp_path: Path):
