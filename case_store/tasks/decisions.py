@@ -183,12 +183,9 @@ async def retry(
 async def _to_approve(
     tx: Tx, task: Task, note: str | None, signer: Person, *, take_over: bool, by: Actor, at: datetime
 ) -> tuple[Case, Task]:
-    case, task = await to_decide(tx, task, signer)
+    case, task = await to_decide(tx, task, signer, frozenset({"open"}))
     if task.kind != "approval":
         raise WrongKind(f"{task_label(case, task)} asks for no approval", next_step="complete or skip it")
-    lifecycle.check(
-        "task", task.state, "rejected", name=task_label(case, task)
-    )  # only an open one can still be decided
     await refuse_stranger(tx, case, task, signer)
     await refuse_requester(tx, case, task, signer)
     _refuse_without_note(case, task, note)

@@ -13,6 +13,9 @@ from case_store.wording import task_label
 
 _HINTS = {
     "waiting": "wait until what comes before it is done; it will be asked for then",
+    "open": "complete or skip it; an approval is approved or rejected",
+    "failed": "try the action again, complete the task by hand, or skip it",
+    "unknown_outcome": "find out whether the action worked; then complete the task by hand, or try it again",
     "running": "wait for the action to end; if its process died, the next sweep asks a person",
 }
 

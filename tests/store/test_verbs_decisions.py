@@ -400,8 +400,10 @@ async def test_a_failed_approved_action_done_by_hand_is_still_approved(store: Ca
         block = await tasks.approve(tx, await world.task(tx, drill, "block"), **signed(drill.mia))
         run = await tasks.start_action(tx, block, run_id="r", code_version="1", inputs=PARAMETERS, by=ENGINE, at=LATER)
         await tasks.finish_action(tx, run, outcome="failed", output={}, error="503", by=ENGINE, at=LATER)
-        with pytest.raises(NotAllowedNow):
-            await tasks.reject(tx, block, **signed(drill.mia))
+        for verb in (tasks.approve, tasks.reject):
+            with pytest.raises(NotAllowedNow, match="is failed") as refusal:
+                await verb(tx, block, **signed(drill.mia))
+            assert "try the action again" in refusal.value.next_step
         done = await complete(tx, drill, "block", drill.mia)
         assert (done.state, done.decision) == ("done", "approved")
 

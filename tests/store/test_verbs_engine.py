@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from case_store import cases, questions, signals
 from case_store.refusals import NotFound, PassBusy
+from case_store.settings import Settings
 from case_store.store import CaseStore
 from tests.store import world
 from tests.store.world import LATER, NOW, SYSTEM
@@ -61,6 +63,23 @@ async def test_one_pass_at_a_time(store: CaseStore):
     winner = f"p{results.index(1) + 1}"
     assert await begin(winner) == 1, "the same pass may begin again"
     assert await begin("late", UNTIL) == 1, "a pass that let its time run out is believed dead"
+
+
+async def test_passes_that_begin_at_the_same_moment(postgres_database: str, tmp_path: Path):
+    """SQLite begins the second transaction when the first is over; on PostgreSQL both look before either has begun."""
+    store = await CaseStore.open(Settings(home=tmp_path, database_url=postgres_database))
+    drill = await world.build(store)
+    everybody_looks = asyncio.Barrier(8)
+
+    async def begin(token: str) -> int:
+        async with store.transaction() as tx:
+            await signals.run_of(tx, drill.case.id)
+            await everybody_looks.wait()
+            return await signals.begin_pass(tx, drill.case.id, token, UNTIL, NOW)
+
+    results = await asyncio.gather(*(begin(f"p{number}") for number in range(8)), return_exceptions=True)
+    await store.close()
+    assert sorted(map(type, results), key=str) == sorted([int, *[PassBusy] * 7], key=str)
 
 
 async def test_a_pass_that_lost_its_place_notes_nothing(store: CaseStore):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from case_store import audit, cases, notices, outbox, tasks
 from case_store.actor import Actor
 from case_store.models import OutboxEntry
+from case_store.settings import Settings
 from case_store.store import CaseStore, Tx
 from notifiers.render import render
 from tests.store import world
@@ -148,6 +150,20 @@ async def test_many_relays_take_each_message_once(store: CaseStore):
     taken = await asyncio.gather(*(claim(store, token=f"t{number}", limit=2) for number in range(6)))
     ids = [entry.id for entries in taken for entry in entries]
     assert len(ids) == len(set(ids)) == 4
+
+
+async def test_a_relay_does_not_wait_for_another(postgres_database: str, tmp_path: Path):
+    """SQLite has one writer at a time; on PostgreSQL a relay takes what no other is taking."""
+    store = await CaseStore.open(Settings(home=tmp_path, database_url=postgres_database))
+    drill = await world.build(store)
+    async with store.transaction() as tx:
+        await ask(tx, drill, "confirm")
+    async with store.transaction() as tx:
+        (first,) = await outbox.claim(tx, NOW, LEASE, 1, "t1")
+        async with asyncio.timeout(10):
+            (second,) = await asyncio.create_task(claim(store, token="t2"))
+    await store.close()
+    assert first.id != second.id
 
 
 async def test_a_sender_that_slept_past_its_lease_settles_nothing(store: CaseStore):

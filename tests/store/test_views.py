@@ -108,6 +108,17 @@ async def test_tasks_the_most_urgent_first(store: CaseStore):
         assert len(await views.tasks(tx, state=None)) == 14
 
 
+async def test_a_task_of_a_role_is_everybodys_until_somebody_has_it(store: CaseStore):
+    drill = await world.build(store)
+    async with store.transaction() as tx:
+        confirm = await world.task(tx, drill, "confirm")
+        await tasks.ask(tx, confirm, parameters=None, due_at=None, by=ENGINE, at=NOW)
+        assert [row.key for row in await views.tasks(tx, owner=drill.bob)] == ["confirm"]
+        await tasks.take_over(tx, confirm, by_person=drill.ada, by=SYSTEM, at=NOW)
+        assert await views.tasks(tx, owner=drill.bob) == []
+        assert [row.owner for row in await views.tasks(tx, owner=drill.ada)] == ["ada"]
+
+
 async def test_alerts_and_people(store: CaseStore):
     await lived(store)
     async with store.transaction() as tx:
