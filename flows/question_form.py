@@ -129,6 +129,8 @@ def description(task: model.Task, facts: Facts) -> str:
     if facts.parameters is not None:
         shown = json.dumps(facts.parameters, indent=2, ensure_ascii=False, sort_keys=True)
         parts.append(f"**{task.action} will run with exactly these parameters:**\n{_block(shown)}")
+    elif task.action is not None and facts.state == "open":
+        parts.append(f"**A parameter of {task.action} has no value, so it cannot run.** Reject, and do it by hand.")
     return "\n\n".join(parts)
 
 

@@ -129,6 +129,10 @@ def answer(condition: str | None, known: conditions.Scope) -> tuple[bool, dict[s
 
 
 def _parameters(wanted: model.Task, known: conditions.Scope) -> dict[str, conditions.Json] | None:
+    """Return what an approved action will run with; None without an action, or where a value is missing."""
     if wanted.action is None:
         return None
-    return conditions.parameters(wanted.with_, known)
+    try:
+        return conditions.parameters(wanted.with_, known)
+    except ConditionFailed:
+        return None
