@@ -88,7 +88,7 @@ def test_conditions_that_cannot(when, said):
 @pytest.mark.parametrize(
     ("with_", "said"),
     [
-        ("{addrress: case.title, address: case.title}", "has no parameter 'addrress'. Did you mean 'address'?"),
+        ("{addr: case.title, address: case.title}", "has no parameter 'addr'. Did you mean 'address'?"),
         ("{reason: case.title}", "needs the parameter 'address'. Add `address: …` under `with`."),
         ("{address: [case.nothing]}", "There is no case.nothing."),
         ("{address: tasks.act.result}", "The task 'act' may not be closed by then."),

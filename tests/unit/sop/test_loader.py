@@ -167,7 +167,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_problems_are_sorted_and_each_says_where_and_what_next():
-    error = refusal(TEXT.replace("version: 3", "version: three").replace("title: Call", "titl: Call"))
+    error = refusal(TEXT.replace("version: 3", "version: three").replace("title: Call", "tytle: Call"))
 
     said = error.diagnostics().splitlines()
     assert [problem.line for problem in error.problems] == [2, 8, 9]
@@ -192,7 +192,7 @@ def everything(text: str) -> list[tuple[int, str]]:
 def test_all_problems_of_one_task_are_said_at_once():
     text = TEXT.replace("        title: Call the owner back\n", "        owner: role:nobody\n") + (
         "        when: tasks.call_owner.wherever == tasks.call_ownr.where\n"
-        "      - {key: last, titl: Last, depends_on: [call-owner, nothing, last], timeout: 1m}\n"
+        "      - {key: last, tytle: Last, depends_on: [call-owner, nothing, last], timeout: 1m}\n"
     )
 
     assert everything(text) == [
@@ -203,7 +203,7 @@ def test_all_problems_of_one_task_are_said_at_once():
         (22, "Only a task with an action has 'timeout'."),
         (22, "The field 'title' is missing."),
         (22, "The task 'last' depends on itself."),
-        (22, "There is no field 'titl' in a task."),
+        (22, "There is no field 'tytle' in a task."),
         (22, "There is no task 'nothing' in this stage."),
     ]
 
