@@ -98,8 +98,8 @@ class TestTheTrail:
         "statement",
         [
             replace(),
-            replace(event_id="'x' || event_id", entity_id="'x'"),
-            replace(id="NULL", entity_id="'x'"),
+            replace(event_id="'x' || event_id", entity_id="'x' || entity_id"),
+            replace(id="NULL", entity_id="'x' || entity_id"),
             replace(id="NULL", event_id="'x' || event_id"),
             "UPDATE OR REPLACE audit_events SET id = 1 WHERE id = 2",
             "REPLACE INTO sops SELECT digest, key, version, 'other' FROM sops",
@@ -185,6 +185,11 @@ class TestAChangeWithoutEvent:
     async def test_is_refused_for_a_new_row(self, with_rows: CaseStore, sql: Sql, row: str, version: int):
         yes = "1" if with_rows.url.drivername.startswith("sqlite") else "true"
         await refused(sql, row.format(version=version, yes=yes))
+
+    async def test_is_refused_for_a_new_row_that_does_not_begin_at_version_1(self, with_rows: CaseStore, sql: Sql):
+        yes = "1" if with_rows.url.drivername.startswith("sqlite") else "true"
+        await sql(an_event("p", 2, "person"))
+        await refused(sql, A_PERSON.format(version=2, yes=yes))
 
     async def test_is_refused_when_the_event_is_about_another_kind_of_row(self, with_rows: CaseStore, sql: Sql):
         [[person_id]] = await sql("SELECT id FROM people")
