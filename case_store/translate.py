@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -70,6 +70,10 @@ def speaking_plainly() -> Iterator[None]:
         raise StoreBusy("all connections to the database are in use") from error
     except DBAPIError as error:
         raise _plain(error) from error
+    except StatementError as error:  # a column type refused a value before the driver saw it
+        if isinstance(error.orig, StoreError):
+            raise error.orig from None
+        raise
 
 
 @contextmanager

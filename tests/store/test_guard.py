@@ -214,8 +214,19 @@ class TestRefused:
             task.due_at = datetime(2026, 3, 2)  # noqa: DTZ001
             tx.record("task.asked", task, by=BY, at=LATER)
 
-        with pytest.raises((UntimedChange, NotCanonical)):
+        with pytest.raises(NotCanonical):
             await in_transaction(with_case, work)
+
+    async def test_bookkeeping_with_a_naive_time(self, store: CaseStore):
+        async def work(tx: Tx) -> None:
+            person = add_person(tx)
+            naive = datetime(2026, 3, 2)  # noqa: DTZ001
+            tx.session.add(
+                OutboxEntry(dedup_key="k", channel="email", recipient_id=person.id, template="t", next_at=naive)
+            )
+
+        with pytest.raises(UntimedChange, match="no time zone"):
+            await in_transaction(store, work)
 
     async def test_two_events_for_one_change(self, with_case: CaseStore):
         async with with_case.transaction() as tx:
