@@ -41,7 +41,8 @@ class FirstInterface:
 
     async def labels(self) -> list[str]:
         """Return the labels of the form's fields, from the top to the bottom."""
-        return await self.form.locator("label").all_inner_texts()
+        # A checkbox has a second label, without words, around the box itself.
+        return [text for text in await self.form.locator("label").all_inner_texts() if text.strip()]
 
     def _field(self, label: str) -> Locator:
         return self.form.locator(".p-label.schema-form-property").filter(has_text=label)
