@@ -121,8 +121,8 @@ async def test_questions_of_a_task(store: CaseStore):
         first = await questions.asked(tx, report, 1, "run-1", None, NOW)
         await questions.asked(tx, block, 1, "run-2", None, NOW)
         await questions.close(tx, first, LATER)
-        await questions.close(tx, first, LATER + timedelta(hours=1))
-        assert first.closed_at == LATER
+        await questions.close(tx, first, LATER + timedelta(hours=1), refusal="that was not the form")
+        assert (first.closed_at, first.refusal) == (LATER, "that was not the form")
         second = await questions.asked(tx, report, 2, "run-3", "that was not the form", LATER)
         assert [question.attempt for question in await questions.of_task(tx, report)] == [1, 2]
         still = await questions.open_questions(tx, drill.case)

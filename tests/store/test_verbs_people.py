@@ -11,6 +11,7 @@ from case_store.models import Person
 from case_store.people import Imported, parse_csv
 from case_store.refusals import NotFound, PeopleRefused
 from case_store.store import CaseStore
+from tests.store import world
 from tests.store.world import LATER, NOW
 
 BY = Actor.system("import")
@@ -163,3 +164,19 @@ async def test_what_is_not_there_is_said_with_what_is(store: CaseStore):
         for finder in (find.alert, find.evidence, find.task):
             with pytest.raises(NotFound):
                 await finder(tx, "nothing")
+
+
+async def test_what_a_case_has_is_said(store: CaseStore):
+    drill = await world.build(store)
+    async with store.reading() as tx:
+        for ref in (1, "1", "CASE-1", "case-1", drill.case.id):
+            assert (await find.case(tx, ref)).id == drill.case.id
+        with pytest.raises(NotFound, match="there is no case CASE-2") as refused:
+            await find.case(tx, "CASE-2")
+        assert refused.value.next_step.startswith("the newest is CASE-1")
+        with pytest.raises(NotFound, match="CASE-1 has no task 'confirn'") as refused:
+            await find.task_of(tx, drill.case, "confirn")
+        assert refused.value.next_step == "it has extract, confirm, look-around, report, block, sign-off, tidy"
+        with pytest.raises(NotFound, match="CASE-1 has no stage 'triage'") as refused:
+            await find.stage_of(tx, drill.case, "triage")
+        assert refused.value.next_step == "it has analyse, contain"

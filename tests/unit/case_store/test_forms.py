@@ -88,6 +88,7 @@ def test_answers_are_read_as_the_type_of_their_field(field: str, given: object, 
         ("story", "a\ud800b", "cannot be kept"),
         ("day", "31.01.2026", "must be a date such as 2026-01-31"),
         ("moment", "2026-01-31T09:30:00", "must be a time with its offset"),
+        ("moment", "tomorrow", "must be a time with its offset"),
         ("colour", "red", "the form has no such field; it has verdict, targets"),
     ],
 )
