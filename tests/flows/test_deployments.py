@@ -1,12 +1,15 @@
 """What is deployed, and that it can be loaded."""
 
 import importlib
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import yaml
 from prefect.flows import Flow
+from prefect.workers.base import BaseWorker
 
 from flows import deployments
+from flows.worker import CasewrightWorker
 from sop.library import Library
 from tests.site import ROOT
 
@@ -28,3 +31,9 @@ def test_it_names_every_sop_and_each_entry_point_is_a_flow_of_that_name() -> Non
         found = getattr(importlib.import_module(module), attribute)
         assert isinstance(found, Flow)
         assert found.name == name
+
+
+def test_prefect_finds_our_work_pool_type_by_its_entry_point() -> None:
+    found = entry_points(group="prefect.collections", name="casewright")
+    assert [entry.value for entry in found] == ["flows.worker"]
+    assert BaseWorker.get_worker_class_from_type("casewright") is CasewrightWorker
