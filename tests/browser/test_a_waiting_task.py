@@ -78,6 +78,8 @@ async def test_the_form_shows_what_to_do_and_asks_in_the_order_of_the_sop(
     await expect(task_page.form.get_by_text("owner: role analyst · due 2")).to_be_visible()
     steps = task_page.form.get_by_role("listitem")
     await expect(steps).to_have_text(["Look at the mark.", "Say what it is."])
+    # The second UI draws the description first and the fields when it has the schema.
+    await expect(task_page.form.locator("label").filter(has_text="Take over").first).to_be_visible()
     assert await task_page.labels() == ["Verdict", "How many (Optional)", "Signed by", "Note", "Take over (Optional)"]
 
 
