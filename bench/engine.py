@@ -6,20 +6,15 @@ Prefect flow of 3 stages x 3 tasks beside the same as an SOP. Run: make bench BE
 
 import argparse
 import asyncio
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from uuid import uuid4
 
 from bench.table import print_table, seconds
-from tests import postgres
-from tests.site import ROOT, Desk, Site, desk_at, site_in, until
+from tests.site import ROOT, Desk, Site, desk_at, postgres_site_in, site_in, until
 
 MEASURED = ("create -> first task waits", "Resume -> recorded", "Resume -> next task waits")
 
@@ -32,30 +27,9 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     given = parser.parse_args()
     for database in ["sqlite", "postgresql"] if given.database == "both" else [given.database]:
-        with tempfile.TemporaryDirectory() as folder, _site(database, Path(folder)) as site:
+        made = postgres_site_in if database == "postgresql" else site_in
+        with tempfile.TemporaryDirectory() as folder, made(Path(folder)) as site:
             asyncio.run(_measure(database, site, given.rounds, given.stock_rounds))
-
-
-@contextmanager
-def _site(database: str, folder: Path) -> Iterator[Site]:
-    if database == "sqlite":
-        with site_in(folder) as site:
-            yield site
-        return
-    name = f"casewright_bench_{uuid4().hex[:8]}"
-    prefect, own = f"{name}_prefect", f"{name}_own"
-    for one in (prefect, own):
-        postgres.on_server(f'CREATE DATABASE "{one}"')
-    server = postgres.server()
-    url = server.set(drivername="postgresql+asyncpg", database=prefect).render_as_string(hide_password=False)
-    store = server.set(database=own).render_as_string(hide_password=False)
-    try:
-        settings = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url, "CASEWRIGHT_DATABASE_URL": store}
-        with site_in(folder, **settings) as site:
-            yield site
-    finally:
-        for one in (prefect, own):
-            postgres.on_server(f'DROP DATABASE IF EXISTS "{one}" WITH (FORCE)')
 
 
 async def _measure(database: str, site: Site, rounds: int, stock_rounds: int) -> None:
@@ -67,8 +41,9 @@ async def _measure(database: str, site: Site, rounds: int, stock_rounds: int) ->
         sop = [await _nine_actions(desk) for _ in range(rounds)]
         await asyncio.to_thread(site.kill, "serve")
         await asyncio.to_thread(site.start, "relay")
-        with _stock_worker(site):
-            stock = [await _case(desk) for _ in range(stock_rounds)]
+        await asyncio.to_thread(site.use_stock_pool)
+        await asyncio.to_thread(site.start, "process-worker")
+        stock = [await _case(desk) for _ in range(stock_rounds)]
     rows = []
     for column, name in enumerate(MEASURED):
         slow, fast = [one[column] for one in stock], [one[column] for one in ours]
@@ -130,26 +105,6 @@ async def _duration(desk: Desk, run_id: str) -> float:
         return run["total_run_time"] if run["state"]["type"] == "COMPLETED" else None
 
     return float(await until(completed, within=180) or 0)
-
-
-@contextmanager
-def _stock_worker(site: Site) -> Iterator[None]:
-    """Point the work pool at the stock process worker for a while."""
-    make_pool = [sys.executable, "-m", "prefect", "--no-prompt", "work-pool"]
-    subprocess.run([*make_pool, "delete", "casewright"], env=site.environment, check=True, capture_output=True)
-    subprocess.run(
-        [*make_pool, "create", "casewright", "--type", "process"], env=site.environment, check=True, capture_output=True
-    )
-    deploy = [sys.executable, "-m", "flows", "deploy"]
-    subprocess.run(deploy, env=site.environment, cwd=ROOT, check=True, capture_output=True)
-    start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "casewright", "--type", "process"]
-    with open(os.devnull, "wb") as out:  # noqa: PTH123
-        worker = subprocess.Popen(start, env=site.environment, cwd=ROOT, stdout=out, stderr=out)
-    try:
-        yield
-    finally:
-        worker.terminate()
-        worker.wait(timeout=30)
 
 
 if __name__ == "__main__":

@@ -37,16 +37,21 @@ class Settings(BaseSettings):
         timedelta(seconds=30), description="How long a run may claim to be carried out by a process that gives no sign."
     )
 
+    mail_folder: Path | None = Field(
+        None, description="Folder to write mail into, instead of sending it; for trying things out."
+    )
     smtp_host: str | None = Field(None, description="Mail server; without it no mail is sent.")
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
     smtp_security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the mail is protected.")
     smtp_user: str | None = Field(None, description="User at the mail server.")
     smtp_password: SecretStr | None = Field(None, description="Password at the mail server.")
+    smtp_ca_file: Path | None = Field(None, description="Certificates (PEM) to trust in place of the system's.")
     smtp_from: str = Field("Casewright <casewright@localhost>", description="Sender of the mail.")
 
     twilio_account_sid: str | None = Field(None, description="Twilio account; without it no SMS is sent.")
     twilio_auth_token: SecretStr | None = Field(None, description="Token of the Twilio account.")
     twilio_from: str | None = Field(None, description="Sender's number, or MG... for a messaging service.")
+    twilio_url: str | None = Field(None, description="Where Twilio's API is reached; default: Twilio itself.")
 
     @property
     def blobs(self) -> Path:

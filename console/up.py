@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -27,6 +27,8 @@ class Site:
 
     home: Path
     port: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What this site sets in the environment of its processes beside what the user has set."""
 
     @property
     def ui(self) -> str:
@@ -51,7 +53,7 @@ class Site:
         }
         foreign = {"PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH", "PREFECT_API_AUTH_STRING"}
         kept = {name: value for name, value in base.items() if name not in foreign}
-        return children.environment(kept, self.home) | own
+        return children.environment(kept, self.home) | own | self.settings
 
     def plans(self, base: Mapping[str, str]) -> tuple[Plan, Plan, Plan]:
         """Return what runs, in order: the server, the deployments (once), the worker with the relay."""
@@ -138,8 +140,16 @@ class Teller:
 
 
 @asynccontextmanager
-async def running(home: Path, port: int, console: Console) -> AsyncIterator[Site]:
+async def running(
+    home: Path, port: int, console: Console, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Site]:
     """Have everything up while the context lasts; the database is brought up to date first.
+
+    Args:
+        home: The folder of the data.
+        port: Where the Prefect server listens.
+        console: Where to say what is happening.
+        settings: Environment variables for its processes, beside what the user has set.
 
     Raises:
         HomeBusy: Another `up` runs on this home.
@@ -147,7 +157,7 @@ async def running(home: Path, port: int, console: Console) -> AsyncIterator[Site
         ChildFailed: A part did not start.
     """
     with held(home):
-        site = Site(home, free_port(port))
+        site = Site(home, free_port(port), settings or {})
         teller = Teller(console)
         async with Supervisor(teller) as supervisor:
             try:

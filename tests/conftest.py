@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from uuid import uuid4
@@ -94,15 +93,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def postgres_url() -> Iterator[str]:
     """SQLAlchemy URL (asyncpg) of an empty PostgreSQL database of this session's own, dropped at its end."""
     name = f"casewright_test_{uuid4().hex[:12]}"
-    # In a thread, because the test that asks first may have an event loop running in this one.
-    with ThreadPoolExecutor(1) as thread:
-        try:
-            thread.submit(postgres.on_server, f'CREATE DATABASE "{name}"').result()
-        except postgres.PostgresMissing as error:
-            missing(str(error), postgres.HOW_TO_GET_IT)
-        url = postgres.server().set(drivername="postgresql+asyncpg", database=name)
-        yield url.render_as_string(hide_password=False)
-        thread.submit(postgres.on_server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)').result()
+    try:
+        postgres.on_server(f'CREATE DATABASE "{name}"')
+    except postgres.PostgresMissing as error:
+        missing(str(error), postgres.HOW_TO_GET_IT)
+    url = postgres.server().set(drivername="postgresql+asyncpg", database=name)
+    yield url.render_as_string(hide_password=False)
+    postgres.on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")

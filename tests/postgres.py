@@ -8,6 +8,7 @@ says which server that is, or why there is none and how to get one (exit code 1)
 import asyncio
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
 from sqlalchemy.engine import URL, make_url
@@ -31,8 +32,9 @@ def server() -> URL:
 
 
 def on_server(statement: str) -> str:
-    """Run one statement on the server, in an event loop of its own, and return its first value as text."""
-    return asyncio.run(_on_server(statement))
+    """Run one statement on the server and return its first value as text."""
+    with ThreadPoolExecutor(1) as thread:  # the caller may have an event loop running in this one
+        return thread.submit(asyncio.run, _on_server(statement)).result()
 
 
 async def _on_server(statement: str) -> str:

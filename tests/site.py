@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx
 from sqlalchemy import select
@@ -26,6 +27,7 @@ from case_store.actor import Actor
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from sop.library import Library, directories
+from tests import postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 SOPS = ROOT / "tests" / "sops"
@@ -36,6 +38,9 @@ ana,Ana Analyst,ana@example.com,,,analyst;tier1;tier2;it-operations,
 ben,Ben Analyst,ben@example.com,,,analyst;tier1,
 mia,Mia Manager,mia@example.com,,,incident-manager;manager,
 """
+
+PREFECT_WORKERS = ("casewright-worker", "process-worker")
+_PREFECT = (sys.executable, "-m", "prefect")
 
 Found = TypeVar("Found")
 
@@ -51,7 +56,11 @@ async def until(what: Callable[[], Awaitable[Found]], within: float = 60.0, ever
 
 
 class Site:
-    """One installation in a folder. `start` and `kill` take: server, serve, worker, relay."""
+    """One installation in a folder.
+
+    `start` and `kill` take: server, serve, worker, relay, and Prefect's own commands casewright-worker (our type of
+    worker) and process-worker (the stock one). A second one of a kind is worker@2.
+    """
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
@@ -117,14 +126,17 @@ class Site:
         self._await_ready(name, log, began)
 
     def _command(self, name: str) -> list[str]:
-        if name == "server":
-            command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-            return [sys.executable, "-m", *command]
-        return [sys.executable, "-m", "flows", name]
+        kind = name.partition("@")[0]
+        if kind == "server":
+            return [*_PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        if kind in PREFECT_WORKERS:
+            return [*_PREFECT, "worker", "start", "--pool", "casewright", "--type", kind.removesuffix("-worker")]
+        return [sys.executable, "-m", "flows", kind]
 
     def _await_ready(self, name: str, log: Path, began: int) -> None:
         deadline = time.monotonic() + 60
-        while not (self._healthy() if name == "server" else b"ready\n" in log.read_bytes()[began:]):
+        sign = b" started!" if name.partition("@")[0] in PREFECT_WORKERS else b"ready\n"
+        while not (self._healthy() if name == "server" else sign in log.read_bytes()[began:]):
             if self._processes[name].poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"{name} did not start:\n{log.read_text()[-3000:]}")
             time.sleep(0.1)
@@ -151,6 +163,13 @@ class Site:
         )
         assert done.returncode == 0, f"{command} failed:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
         return done.stdout
+
+    def use_stock_pool(self) -> None:
+        """Replace the work pool by one of Prefect's type `process`, and deploy into it."""
+        for words in (["delete", "casewright"], ["create", "casewright", "--type", "process"]):
+            command = [*_PREFECT, "--no-prompt", "work-pool", *words]
+            subprocess.run(command, env=self.environment, check=True, capture_output=True)
+        self.deploy()
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End a process, with everything it started, and wait until it is gone."""
@@ -315,6 +334,26 @@ def site_in(folder: Path, *processes: str, **settings: str) -> Iterator[Site]:
         yield site
     finally:
         site.stop()
+
+
+@contextlib.contextmanager
+def postgres_site_in(folder: Path, *processes: str) -> Iterator[Site]:
+    """Yield the same with PostgreSQL behind both Prefect and the case store; the databases are dropped afterwards."""
+    server, name = postgres.server(), f"casewright_site_{uuid4().hex[:8]}"
+    prefect = server.set(drivername="postgresql+asyncpg", database=f"{name}_prefect")
+    own = server.set(database=f"{name}_own")
+    settings = {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect.render_as_string(hide_password=False),
+        "CASEWRIGHT_DATABASE_URL": own.render_as_string(hide_password=False),
+    }
+    try:
+        for one in (prefect, own):
+            postgres.on_server(f'CREATE DATABASE "{one.database}"')
+        with site_in(folder, *processes, **settings) as site:
+            yield site
+    finally:
+        for one in (prefect, own):
+            postgres.on_server(f'DROP DATABASE IF EXISTS "{one.database}" WITH (FORCE)')
 
 
 def _free_port() -> int:

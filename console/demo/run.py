@@ -56,9 +56,16 @@ def _home(settings: Settings, *, once: bool) -> Path:
     return settings.home if "CASEWRIGHT_HOME" in os.environ else settings.home / "demo"
 
 
+def _mail_folder(home: Path) -> Path:
+    """Where letters are kept; nobody in the demonstration has a mailbox."""
+    return (home / "mail").absolute()
+
+
 async def _play(home: Path, *, once: bool, port: int, printer: Printer, now: Callable[[], datetime]) -> None:
     async with AsyncExitStack() as stack:
-        site = await stack.enter_async_context(running(home, port, printer.out))
+        site = await stack.enter_async_context(
+            running(home, port, printer.out, {"CASEWRIGHT_MAIL_FOLDER": str(_mail_folder(home))})
+        )
         settings = Settings(home=home)
         store = await CaseStore.open(settings)
         stack.push_async_callback(store.close)
@@ -123,7 +130,8 @@ class Show:
             everybody = [f"{person.handle} ({', '.join(person.roles)})" for person in await views.people(tx)]
         self.printer.say(f"Sign as one of {', '.join(everybody)}.")
         home = shlex.quote(str(self.settings.home))
-        self.printer.say(f"Or from another terminal: CASEWRIGHT_HOME={home} casewright task list\n")
+        self.printer.say(f"Or from another terminal: CASEWRIGHT_HOME={home} casewright task list")
+        self.printer.say(f"What the owners are mailed is kept in {_mail_folder(self.settings.home)}\n")
 
     async def watch(self, case: Case) -> None:
         """Print what happens and where to click, until the case is closed."""
@@ -165,13 +173,14 @@ class Show:
             await audit.export(self.store, sink, by=DEMO, at=self.now())
         with out.open(encoding="utf-8") as lines:
             story = record.read(lines)
-        state = story.row_of("case")["state"]
+        state, letters = story.row_of("case")["state"], _mail_folder(self.settings.home)
         if state != "closed":
             raise DemoFailed(f"the record says that the case is {state}", next_step=f"Read {out}")
         self.printer.say(
             f"\nCASE-{case.number} is closed; {sum(self.answered.values())} answers were given in Prefect."
             f"\n{story.events} events are on record, {story.by_people} of them by people; read again from the export, "
-            f"they lead to the same end.\n  {out}\n"
+            f"they lead to the same end.\n  {out}"
+            f"\n{len(list(letters.glob('*.eml')))} letters to owners were written.\n  {letters}\n"
         )
 
     async def _new_questions(self) -> list[WaitingRun]:

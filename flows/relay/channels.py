@@ -7,6 +7,7 @@ from email.utils import parseaddr
 from case_store.settings import Settings
 from notifiers.contract import Notifier
 from notifiers.email import EmailNotifier
+from notifiers.folder import FolderNotifier
 from notifiers.settings import EmailConfig, Encryption, SmsConfig
 from notifiers.sms import SmsNotifier
 
@@ -28,19 +29,21 @@ def channels(settings: Settings) -> dict[str, Notifier]:
 
 
 def _email(settings: Settings) -> Notifier | None:
-    if settings.smtp_host is None:
+    host = "localhost" if settings.mail_folder else settings.smtp_host
+    if host is None:
         return None
     name, address = parseaddr(settings.smtp_from)
     config = EmailConfig(
-        host=settings.smtp_host,
+        host=host,
         port=settings.smtp_port,
         encryption=_ENCRYPTION[settings.smtp_security],
         sender=address,
         sender_name=name or "Casewright",
         username=settings.smtp_user,
         password=settings.smtp_password,
+        ca_file=settings.smtp_ca_file,
     )
-    return EmailNotifier(config)
+    return FolderNotifier(settings.mail_folder, config) if settings.mail_folder else EmailNotifier(config)
 
 
 def _sms(settings: Settings) -> Notifier | None:
@@ -53,5 +56,6 @@ def _sms(settings: Settings) -> Notifier | None:
         auth_token=token,
         messaging_service_sid=sender if pool else None,
         sender=None if pool else sender,
+        base_url=settings.twilio_url,
     )
     return SmsNotifier(config)

@@ -29,6 +29,7 @@ _LOOK_EVERY = 1.0
 _AT_ONCE = 20
 # A lease outlasts the slowest channel several times, so that nobody else sends what is just being sent.
 _LEASE_FACTOR = 4
+_MENDING = timedelta(minutes=5)
 
 
 async def deliver_post(own: Resources, channels: Mapping[str, Notifier]) -> None:
@@ -72,7 +73,7 @@ async def send_due(own: Resources, channels: Mapping[str, Notifier]) -> int:
 
 
 async def _send(own: Resources, channels: Mapping[str, Notifier], entry: OutboxEntry, person: Person) -> None:
-    outcome = await _try(own, channels.get(entry.channel), entry, person)
+    outcome = _worth_waiting(await _try(own, channels.get(entry.channel), entry, person))
     async with own.store.transaction() as tx:
         await outbox.settle(
             tx,
@@ -86,9 +87,14 @@ async def _send(own: Resources, channels: Mapping[str, Notifier], entry: OutboxE
         )
 
 
+def _worth_waiting(outcome: Outcome) -> Outcome:
+    """Keep a message whose channel is at fault (wrong password, strange certificate) until somebody mends it."""
+    return Outcome.temporary(outcome.reason, _MENDING) if outcome.channel_fault else outcome
+
+
 async def _try(own: Resources, notifier: Notifier | None, entry: OutboxEntry, person: Person) -> Outcome:
     if notifier is None:
-        return Outcome.permanent(f"the channel {entry.channel} is not set up", channel_fault=True)
+        return Outcome.permanent(f"the channel {entry.channel} is not set up")
     try:
         rendered = render(entry.template, {**entry.context, "link": own.settings.prefect_ui_url})
     except NotifierError as error:

@@ -21,11 +21,6 @@ DATABASES = ("sqlite", "postgresql")
 Sql = Callable[[str], Awaitable[Sequence[Sequence[object]]]]
 
 
-def _in_thread(statement: str) -> None:
-    with ThreadPoolExecutor(1) as thread:  # the test has an event loop running in this one
-        thread.submit(postgres.on_server, statement).result()
-
-
 def _with_database(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
@@ -34,29 +29,29 @@ def _with_database(url: str, name: str) -> str:
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The name of a migrated, empty database that tests copy: append-only tables cannot be emptied between tests."""
     name = f"casewright_template_{uuid4().hex[:12]}"
-    _in_thread(f'CREATE DATABASE "{name}"')
+    postgres.on_server(f'CREATE DATABASE "{name}"')
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, migrate.upgrade(_with_database(postgres_url, name))).result()
     yield name
-    _in_thread(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    postgres.on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
 def postgres_database(postgres_url: str, postgres_template: str) -> Iterator[str]:
     """URL of a migrated PostgreSQL database of this test's own."""
     name = f"casewright_store_{uuid4().hex[:12]}"
-    _in_thread(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
+    postgres.on_server(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
     yield _with_database(postgres_url, name)
-    _in_thread(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    postgres.on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
 def postgres_empty(postgres_url: str) -> Iterator[str]:
     """URL of a PostgreSQL database without tables."""
     name = f"casewright_empty_{uuid4().hex[:12]}"
-    _in_thread(f'CREATE DATABASE "{name}"')
+    postgres.on_server(f'CREATE DATABASE "{name}"')
     yield _with_database(postgres_url, name)
-    _in_thread(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    postgres.on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
