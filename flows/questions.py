@@ -6,6 +6,7 @@ in Prefect, so a question that was begun and interrupted is simply asked again: 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,17 +50,20 @@ async def ask(
 ) -> None:
     """Ask a person about a task, and note that it was asked."""
     name = names.run_name(place.number, place.stage_key, sop_task.title)
-    parent = await client.create_task_run(
-        task=PrefectTask(fn=_waits, name=sop_task.title),
-        flow_run_id=place.stage_run_id,
-        dynamic_key=f"{task.key}-{facts.attempt}",
-        name=f"{sop_task.title} ({facts.attempt})" if facts.attempt > 1 else sop_task.title,
-        state=Pending(),
-        extra_tags=[names.TAG, names.case_tag(place.number)],
+    deployment, parent = await asyncio.gather(
+        runs.deployment_id(client, names.MANUAL_TASK),
+        client.create_task_run(
+            task=PrefectTask(fn=_waits, name=sop_task.title),
+            flow_run_id=place.stage_run_id,
+            dynamic_key=f"{task.key}-{facts.attempt}",
+            name=f"{sop_task.title} ({facts.attempt})" if facts.attempt > 1 else sop_task.title,
+            state=Pending(),
+            extra_tags=[names.TAG, names.case_tag(place.number)],
+        ),
     )
     state, keyset = _waiting_state(task.id, facts.attempt)
     run = await client.create_flow_run_from_deployment(
-        await runs.deployment_id(client, names.MANUAL_TASK),
+        deployment,
         parameters={"task_id": task.id, "attempt": facts.attempt},
         state=state,
         name=name,
@@ -67,8 +71,10 @@ async def ask(
         idempotency_key=f"question:{task.id}:{facts.attempt}",
         parent_task_run_id=parent.id,
     )
-    await _save(client, run.id, keyset["schema"], question_form.schema(sop_task, facts))
-    await _save(client, run.id, keyset["description"], question_form.description(sop_task, facts))
+    await asyncio.gather(
+        _save(client, run.id, keyset["schema"], question_form.schema(sop_task, facts)),
+        _save(client, run.id, keyset["description"], question_form.description(sop_task, facts)),
+    )
     async with store.transaction() as tx:
         await questions.asked(tx, task, facts.attempt, str(run.id), reason=facts.reason, at=at)
 

@@ -96,6 +96,12 @@ class CasewrightWorker(BaseWorker[InProcessConfiguration, BaseVariables, InProce
             execution.cancel()
         return InProcessResult(identifier=str(os.getpid()), status_code=0)
 
+    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
+        """Leave the labels out: a request before each short run, and nobody reads them."""
+
+    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
+        """Leave the state between Pending and Running out: nothing is submitted anywhere."""
+
     async def _on_event(self, event: Event) -> None:
         if event.event != _CANCELLING:
             wake.worker()
