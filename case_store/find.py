@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import Select, func, or_, select
 
@@ -21,8 +21,10 @@ async def case(tx: Tx, ref: str | int, *, lock: bool = False) -> Case:
     """Find a case by number (12, "12", "CASE-12") or id.
 
     Whoever is going to change anything in a case locks the case first: so all changes of one case come one after
-    another, in the same order of locks.
+    another, in the same order of locks. What was read under that lock is not read again.
     """
+    if lock and (held := tx.held.get((Case, str(ref)))) is not None:
+        return cast("Case", held)
     number = _NUMBER.fullmatch(str(ref))
     wanted = select(Case).where(Case.number == int(number[1]) if number else Case.id == str(ref))
     found = await _one(tx, wanted, lock=lock)
@@ -30,11 +32,15 @@ async def case(tx: Tx, ref: str | int, *, lock: bool = False) -> Case:
         newest = await tx.session.scalar(select(func.max(Case.number)))
         step = f"the newest is CASE-{newest}; see: casewright case list" if newest else "open one: casewright case open"
         raise NotFound(f"there is no case {ref}", next_step=step)
+    if lock:
+        tx.held[Case, found.id] = found
     return found
 
 
 async def task(tx: Tx, task_id: str, *, lock: bool = False) -> Task:
     """Find a task by id; `lock` locks its case first and reads it anew."""
+    if lock and (held := tx.held.get((Task, task_id))) is not None:
+        return cast("Task", held)
     found = await tx.session.get(Task, task_id)
     if found is None:
         raise NotFound(f"there is no task {task_id}", next_step="see: casewright task list")
@@ -105,9 +111,12 @@ async def evidence(tx: Tx, evidence_id: str) -> Evidence:
 async def locked(tx: Tx, row: Row) -> tuple[Case, Row]:
     """Lock the case of a row, then read the row as it is now, whatever was read of it before and in whichever tx."""
     in_case = await case(tx, row.case_id, lock=True)  # type: ignore[attr-defined]
+    if (held := tx.held.get((type(row), row.id))) is not None:
+        return in_case, cast("Row", held)
     now = await tx.session.get(type(row), row.id, populate_existing=True)
     if now is None:
         raise NotFound(f"there is no {row.entity_type} {row.id}")
+    tx.held[type(row), row.id] = now
     return in_case, now
 
 

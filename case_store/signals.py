@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from case_store.models import Case, CaseRun
 from case_store.refusals import NotFound, PassBusy
@@ -41,12 +41,16 @@ async def raise_(tx: Tx, case: Case, at: datetime) -> None:
 
 
 async def due(tx: Tx, at: datetime, limit: int = 100) -> list[Signal]:
-    """Return the cases that moved and whose signal is not put off, the longest waiting first."""
+    """Return the cases that moved and whose signal is not put off, the longest waiting first.
+
+    A pass that works on a case sees for itself that it moved; its signal is due when the pass ends or dies.
+    """
     ahead = CaseRun.generation > CaseRun.advanced_generation
+    idle = or_(CaseRun.pass_until.is_(None), CaseRun.pass_until <= at)
     rows = await tx.session.execute(
         select(CaseRun, Case.number)
         .join(Case, Case.id == CaseRun.case_id)
-        .where(ahead, CaseRun.signal_at <= at)
+        .where(ahead, idle, CaseRun.signal_at <= at)
         .order_by(CaseRun.signal_at, Case.number)
         .limit(limit)
         .execution_options(populate_existing=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Final
 
 from case_store.models import Case, SopDocument
 from case_store.refusals import NotFound
 from case_store.store import Tx
 from case_store.wording import case_label
 from sop.loader import LoadedSop, loads
+
+_KEPT: Final = 128
+# The digest is that of the text, and the same text always gives the same SOP: remembering it changes nothing.
+_READ: Final[dict[str, LoadedSop]] = {}
 
 
 async def pin(tx: Tx, loaded: LoadedSop) -> SopDocument:
@@ -26,13 +30,12 @@ async def pinned(tx: Tx, case: Case) -> LoadedSop:
     Raises:
         NotFound: The document is not on record.
     """
+    if (known := _READ.get(case.sop_digest)) is not None:
+        return known
     document = await tx.session.get(SopDocument, case.sop_digest)
     if document is None:
         raise NotFound(f"the SOP {case.sop_digest} of {case_label(case)} is not on record")
-    return _read(document.text, f"{document.key} (version {document.version}) of {case_label(case)}")
-
-
-@lru_cache(maxsize=128)
-def _read(text: str, source: str) -> LoadedSop:
-    # The same text always gives the same SOP, so remembering it saves the reading and changes nothing.
-    return loads(text, source)
+    if len(_READ) >= _KEPT:
+        _READ.clear()
+    _READ[case.sop_digest] = loads(document.text, f"{document.key} (version {document.version})")
+    return _READ[case.sop_digest]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -30,6 +30,8 @@ class Tx:
 
     def __init__(self, session: AsyncSession, ledger: Ledger) -> None:
         self.session = session
+        self.held: dict[tuple[type[Any], str], Any] = {}
+        """Rows that were read under the lock of their case: until the end, nobody else changes them."""
         self._ledger = ledger
 
     @property

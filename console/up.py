@@ -53,7 +53,7 @@ class Site:
         }
         foreign = {"PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH", "PREFECT_API_AUTH_STRING"}
         kept = {name: value for name, value in base.items() if name not in foreign}
-        return children.environment(kept, self.home) | own | self.settings
+        return children.environment(kept, self.home) | own | dict(self.settings)
 
     def plans(self, base: Mapping[str, str]) -> tuple[Plan, Plan, Plan]:
         """Return what runs, in order: the server, the deployments (once), the worker with the relay."""

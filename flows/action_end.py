@@ -38,7 +38,7 @@ async def put_on_record(
     stored = [(one, await own.blobs.put(one.content)) for one in result.evidence]
     async with own.store.transaction() as tx:
         task = await find.task(tx, task_id, lock=True)
-        case = await find.case(tx, task.case_id)
+        case = await find.case(tx, task.case_id, lock=True)
         execution = await tx.session.get_one(models.Execution, execution_id)
         attached = [
             await evidence.attach(

@@ -91,8 +91,8 @@ def _is_tried_again(_task: object, _run: TaskRun, state: State[Any]) -> bool:
 
 async def _begin(own: Resources, case_id: str, task_id: str, by: Actor) -> _Begun:
     async with own.store.transaction() as tx:
-        case = await find.case(tx, case_id)
         task = await find.task(tx, task_id, lock=True)
+        case = await find.case(tx, case_id, lock=True)
         wanted = (await sops.pinned(tx, case)).sop.task(task.key)
         spec = own.actions.get(wanted.action or "")
         inputs, refusal = await _inputs(tx, case, task, wanted)

@@ -18,7 +18,7 @@ from prefect.context import FlowRunContext
 from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Suspended
 
-from case_store import cases, find, models, scope, sops, stages
+from case_store import cases, find, models, scope, signals, sops, stages
 from case_store.actor import Actor
 from case_store.store import Tx
 from flows import asking, board, case_pass, names, opening, steps
@@ -136,7 +136,9 @@ class _Case:
 
     async def _complete(self) -> models.Case:
         async with self._own.store.transaction() as tx:
-            case = await find.case(tx, self._case_id)
+            case = await find.case(tx, self._case_id, lock=True)
             if case.state == "open":
                 await cases.complete(tx, case, by=self._by, at=now())
+            # That the case closed is nothing to go round again for; whoever reopens it waits for this lock.
+            self._pass.generation = (await signals.run_of(tx, case.id)).generation
             return case

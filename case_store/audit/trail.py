@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -103,25 +103,19 @@ async def export(
     return Exported(count, event_id)
 
 
-async def note_run_state(tx: Tx, case_id: str | None, state: RunState, *, by: Actor, at: datetime) -> bool:
-    """Record that a run entered a state; False when that is on record already.
+async def note_run_states(tx: Tx, reports: Sequence[tuple[str | None, RunState, datetime]], *, by: Actor) -> int:
+    """Record the states that runs entered, as (id of the case, state, time); returns how many were new.
 
     The event's id is the state's id, so the same report may come from an event stream and again from a catch-up.
     """
-    known = select(AuditEvent.id).where(AuditEvent.event_id == state.state_id)
-    if await tx.session.scalar(known) is not None:
-        return False
-    facts = {
-        "run_kind": state.run_kind,
-        "run_id": state.run_id,
-        "run_name": state.run_name,
-        "state_type": state.state_type,
-        "state_name": state.state_name,
-        "message": state.message,
-    }
-    tx.record("run.state", None, by=by, at=at, case=case_id, facts=facts, event_id=state.state_id)
+    latest = {state.state_id: (case_id, state, at) for case_id, state, at in reports}
+    known = await tx.session.scalars(select(AuditEvent.event_id).where(AuditEvent.event_id.in_(latest)))
+    new = latest.keys() - set(known)
+    for case_id, state, at in (report for state_id, report in latest.items() if state_id in new):
+        facts = {name: value for name, value in asdict(state).items() if name != "state_id"}
+        tx.record("run.state", None, by=by, at=at, case=case_id, facts=facts, event_id=state.state_id)
     await tx.flush()
-    return True
+    return len(new)
 
 
 async def _record_export(

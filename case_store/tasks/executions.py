@@ -101,7 +101,7 @@ async def finish_action(
         StaleExecution: The run has already ended.
     """
     case, execution = await find.locked(tx, execution)
-    _, task = await find.locked(tx, await find.task(tx, execution.task_id))
+    task = await find.task(tx, execution.task_id, lock=True)
     if execution.ended_at is not None:
         raise StaleExecution(f"run {execution.number} of {task_label(case, task)} ended as {execution.outcome}")
     _ended(execution, outcome, output, evidence, error, at)

@@ -135,9 +135,8 @@ async def _record(tx: Tx, batch: list[_Seen]) -> None:
     numbers = {seen.number for seen in batch}
     rows = await tx.session.execute(select(models.Case.number, models.Case.id).where(models.Case.number.in_(numbers)))
     cases_by_number = {row.number: row.id for row in rows}
-    for seen in batch:
-        if (case_id := cases_by_number.get(seen.number)) is not None:
-            await audit.note_run_state(tx, case_id, seen.state, by=BY, at=seen.at)
+    known = [(cases_by_number[seen.number], seen.state, seen.at) for seen in batch if seen.number in cases_by_number]
+    await audit.note_run_states(tx, known, by=BY)
 
 
 def _from_event(number: int, event: Event) -> _Seen:

@@ -164,7 +164,7 @@ class TestExport:
 class TestRunStates:
     async def test_are_recorded_in_the_stream_of_their_case(self, store: CaseStore, cases: list[Case]):
         async with store.transaction() as tx:
-            assert await audit.note_run_state(tx, cases[0].id, STATE, by=Actor.system("relay"), at=LATER)
+            assert await audit.note_run_states(tx, [(cases[0].id, STATE, LATER)], by=Actor.system("relay"))
         async with store.reading() as tx:
             event = json.loads((await audit.tail(tx))[-1].body)
         assert (event["type"], event["event_id"], event["stream"]) == (
@@ -184,9 +184,9 @@ class TestRunStates:
     async def test_are_recorded_once_however_often_they_are_reported(self, store: CaseStore, cases: list[Case]):
         for new in (True, False):
             async with store.transaction() as tx:
-                assert await audit.note_run_state(tx, cases[0].id, STATE, by=BY, at=LATER) is new
+                assert await audit.note_run_states(tx, [(cases[0].id, STATE, LATER)], by=BY) == int(new)
         async with store.transaction() as tx:
-            assert not await audit.note_run_state(tx, None, STATE, by=BY, at=LATER)
+            assert not await audit.note_run_states(tx, [(None, STATE, LATER)], by=BY)
         assert (await types(store)).count("run.state") == 1
 
     async def test_reported_by_two_at_once_are_a_concurrent_change_for_one(self, postgres_store: CaseStore):
@@ -195,13 +195,13 @@ class TestRunStates:
 
         async def first() -> None:
             async with postgres_store.transaction() as tx:
-                await audit.note_run_state(tx, None, STATE, by=BY, at=LATER)
+                await audit.note_run_states(tx, [(None, STATE, LATER)], by=BY)
                 written.set()
                 await may_commit.wait()
 
-        async def second() -> bool:
+        async def second() -> int:
             async with postgres_store.transaction() as tx:
-                return await audit.note_run_state(tx, None, STATE, by=BY, at=LATER)
+                return await audit.note_run_states(tx, [(None, STATE, LATER)], by=BY)
 
         one = asyncio.create_task(first())
         await written.wait()
@@ -212,11 +212,11 @@ class TestRunStates:
         await one
         with pytest.raises(ConcurrentChange):
             await other
-        assert await second() is False
+        assert await second() == 0
 
     async def test_without_a_case_belong_to_the_system(self, store: CaseStore):
         async with store.transaction() as tx:
-            await audit.note_run_state(tx, None, STATE, by=BY, at=LATER)
+            await audit.note_run_states(tx, [(None, STATE, LATER)], by=BY)
         async with store.reading() as tx:
             assert [event.stream for event in await audit.tail(tx)] == ["system"]
 

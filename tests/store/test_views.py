@@ -8,7 +8,7 @@ from case_store import cases, evidence, find, notes, observables, people, scope,
 from case_store.actor import Actor
 from case_store.alert_formats import parse
 from case_store.alerts import receive
-from case_store.audit import RunState, note_run_state
+from case_store.audit import RunState, note_run_states
 from case_store.blobs import Blobs
 from case_store.models import Case
 from case_store.people import parse_csv
@@ -207,7 +207,7 @@ async def test_the_timeline_only_ever_grows_at_its_end(store: CaseStore):
                 state_name=name,
                 message="out of\nmemory",
             )
-            await note_run_state(tx, drill.case.id, state, by=SYSTEM, at=LATER)
+            await note_run_states(tx, [(drill.case.id, state, LATER)], by=SYSTEM)
         await cases.cancel(tx, drill.case, "x" * 1000, by=SYSTEM, at=LATER)
     async with store.reading() as tx:
         after = await told(tx, drill.case)
