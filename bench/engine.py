@@ -1,7 +1,8 @@
 """How fast does the engine react, and what do store, audit and attachments cost?
 
 Side by side in one run, on SQLite and on PostgreSQL behind Prefect: the stock process worker and ours; and a bare
-Prefect flow of 3 stages x 3 tasks beside the same as an SOP. Run: make bench BENCH=engine
+Prefect flow of 3 stages x 3 tasks beside the same as an SOP. Resume is pressed when the case's run is at rest.
+Run: make bench BENCH=engine
 """
 
 import argparse
@@ -64,6 +65,7 @@ async def _case(desk: Desk) -> tuple[float, float, float]:
     case = await desk.open("pair")
     question = await desk.question(case.number, "first", within=180)
     waited = time.perf_counter() - began
+    await _at_rest(desk, case.number)
     pressed = time.perf_counter()
     said = await desk.resume(question, decision="done", signed_by="ana")
     if said["status"] != "ACCEPT":
@@ -75,6 +77,16 @@ async def _case(desk: Desk) -> tuple[float, float, float]:
     await desk.answer(case.number, "second", decision="done", signed_by="ana")
     await desk.ends(case.number, within=180)
     return waited, recorded, following
+
+
+async def _at_rest(desk: Desk, number: int) -> None:
+    """Wait until the run of the case is suspended: nobody reads and fills in a form before that."""
+
+    async def suspended() -> bool:
+        waiting = await desk.runs(tags={"all_": [f"case:{number}"]}, state={"type": {"any_": ["PAUSED"]}})
+        return any(run["parent_task_run_id"] is None for run in waiting)
+
+    await until(suspended, within=180)
 
 
 async def _bare(desk: Desk) -> float:

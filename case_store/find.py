@@ -41,10 +41,22 @@ async def task(tx: Tx, task_id: str, *, lock: bool = False) -> Task:
     """Find a task by id; `lock` locks its case first and reads it anew."""
     if lock and (held := tx.held.get((Task, task_id))) is not None:
         return cast("Task", held)
-    found = await tx.session.get(Task, task_id)
+    if lock:
+        await _lock_case_of(tx, task_id)
+    found = await _one(tx, select(Task).where(Task.id == task_id), anew=lock)
     if found is None:
         raise NotFound(f"there is no task {task_id}", next_step="see: casewright task list")
-    return (await locked(tx, found))[1] if lock else found
+    if lock:
+        tx.held[Task, found.id] = found
+    return found
+
+
+async def _lock_case_of(tx: Tx, task_id: str) -> None:
+    """Lock the case that a task belongs to; an id is enough, the task itself is read under the lock."""
+    of_task = select(Case).join(Task, Task.case_id == Case.id).where(Task.id == task_id)
+    found = await _one(tx, of_task, lock=True)
+    if found is not None:
+        tx.held[Case, found.id] = found
 
 
 async def task_of(tx: Tx, in_case: Case, key: str, *, lock: bool = False) -> Task:
@@ -113,16 +125,19 @@ async def locked(tx: Tx, row: Row) -> tuple[Case, Row]:
     in_case = await case(tx, row.case_id, lock=True)  # type: ignore[attr-defined]
     if (held := tx.held.get((type(row), row.id))) is not None:
         return in_case, cast("Row", held)
-    now = await tx.session.get(type(row), row.id, populate_existing=True)
+    kind: type[Row] = type(row)
+    now = await _one(tx, select(kind).where(kind.id == row.id), anew=True)
     if now is None:
         raise NotFound(f"there is no {row.entity_type} {row.id}")
     tx.held[type(row), row.id] = now
     return in_case, now
 
 
-async def _one(tx: Tx, wanted: Select[Row], *, lock: bool = False) -> Row | None:
+async def _one(tx: Tx, wanted: Select[Row], *, lock: bool = False, anew: bool = False) -> Row | None:
     if lock:
         # FOR NO KEY UPDATE: a row elsewhere that refers to this one may be written meanwhile.
-        wanted = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
+        wanted = wanted.with_for_update(key_share=True, of=Case)
+    if lock or anew:
+        wanted = wanted.execution_options(populate_existing=True)
     found: Row | None = await tx.session.scalar(wanted)
     return found
