@@ -86,8 +86,8 @@ class Site:
             **settings,
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._logs = folder / "logs"
-        self._logs.mkdir(parents=True)
+        self.logs = folder / "logs"
+        self.logs.mkdir(parents=True)
         self.settings = self._settings()
 
     def _settings(self) -> Settings:
@@ -117,7 +117,7 @@ class Site:
 
     def start(self, name: str) -> None:
         """Start a process and wait until it works."""
-        log = self._logs / f"{name}.log"
+        log = self.logs / f"{name}.log"
         began = log.stat().st_size if log.exists() else 0
         with log.open("ab") as out:
             self._processes[name] = subprocess.Popen(
@@ -208,6 +208,11 @@ class Desk:
         """Return the case as it is now."""
         async with self.store.reading() as tx:
             return await find.case(tx, number)
+
+    async def root(self, number: int) -> str | None:
+        """Return the id of the flow run that carries out the case."""
+        async with self.store.reading() as tx:
+            return (await tx.session.get_one(models.CaseRun, (await find.case(tx, number)).id)).flow_run_id
 
     async def task(self, number: int, key: str) -> models.Task:
         """Return a task as it is now."""

@@ -76,7 +76,9 @@ def _rows(group: list[tuple[datetime, Body]], titles: Mapping[str, str], names: 
     if tell is None or (body["type"] == "run.state" and body["facts"]["state_type"] not in _TROUBLE):
         return
     what, detail = tell([one for _, one in group]) if body["type"] == "observable.added" else tell(body)
-    title = titles.get(body["entity"]["id"]) if body["entity"] else None
+    title = titles.get(body["entity"]["id"] if body["entity"] else body["facts"].get("task_id"))
+    if (recipient := body["facts"].get("recipient_id")) is not None:
+        what = f"{what} for {names.of(Actor('person', recipient))}"
     who = names.of(Actor(body["actor"]["kind"], body["actor"]["id"]))
     yield TimelineRow(at, who, f"{what}: {title}" if title else what, _short(detail))
 
@@ -128,6 +130,11 @@ def _change(name: str, words: str = "{}") -> Callable[[Body], str]:
     return lambda body: words.format(_after(body, name)) if _after(body, name) is not None else ""
 
 
+def _due(body: Body) -> str:
+    due_at = _after(body, "due_at")
+    return f"due {datetime.fromisoformat(due_at):%Y-%m-%d %H:%M} UTC" if due_at else ""
+
+
 def _edits(body: Body) -> str:
     told = ("severity", "title")
     edits = [f"{name} {old} → {new}" for name, (old, new) in body["changes"].items() if name in told]
@@ -162,7 +169,7 @@ _STORIES: Final[dict[str, _Teller]] = {
     "stage.cancelled": _told("stage cancelled"),
     "task.condition_met": _told("task applies"),
     "task.not_applicable": _told("task does not apply"),
-    "task.opened": _told("task waits for a person", _change("due_at", "due {}")),
+    "task.opened": _told("task waits for a person", _due),
     "task.assigned": _told("task assigned", _fact("to", "to {}")),
     "task.reassigned": _told("task reassigned", _fact("to", "to {}")),
     "task.taken_over": _told("task taken over", _fact("from", "from {}")),
@@ -186,8 +193,8 @@ _STORIES: Final[dict[str, _Teller]] = {
     "note.added": _told("note written", _change("body")),
     "note.revised": _told("note revised", _change("body")),
     "notification.sent": _message("sent"),
-    "notification.failed": _message("could not be sent"),
-    "notification.unknown": _message("may or may not have arrived"),
+    "notification.failed": _message("not sent"),
+    "notification.unknown": _message("perhaps sent"),
     "run.state": _state_of_run,
     "audit.exported": _told("record exported"),
 }

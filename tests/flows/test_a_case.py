@@ -103,8 +103,7 @@ async def test_every_state_of_its_runs_is_on_record_once(desk: Desk) -> None:
     case = await desk.open("short")
     await desk.answer(case.number, "judge", **{**JUDGED, "verdict": "good"})
     await desk.ends(case.number)
-    async with desk.store.reading() as tx:
-        root = (await tx.session.get_one(models.CaseRun, case.id)).flow_run_id
+    root = await desk.root(case.number)
 
     async def recorded() -> bool:
         states = (await desk.client.get("/flow_run_states/", params={"flow_run_id": root})).json()
@@ -158,3 +157,41 @@ async def test_its_deployment_tells_what_the_sop_does(desk: Desk) -> None:
     form = deployment["parameter_openapi_schema"]["properties"]
     assert list(form) == ["title", "severity", "alert", "case_id"]
     assert form["severity"]["description"].startswith("Severity of the new case")
+
+
+async def test_starts_in_prefect_for_a_case_that_exists(desk: Desk) -> None:
+    case = await desk.open("short")
+    await desk.question(case.number, "judge")
+    first = await desk.root(case.number)
+    deployment = (await desk.client.get("/deployments/name/short/short")).json()
+    given = {"parameters": {"case_id": f"CASE-{case.number}"}}
+    made = (await desk._request("POST", f"/deployments/{deployment['id']}/create_flow_run", json=given)).json()
+
+    async def taken_over() -> bool:
+        return await desk.root(case.number) == made["id"]
+
+    assert first != made["id"]
+    assert await until(taken_over)
+    await desk.answer(case.number, "judge", **{**JUDGED, "verdict": "good"})
+    await desk.ends(case.number)
+    completed = [event for event in await desk.events(case.number) if event["type"] == "task.completed"]
+    assert len(completed) == 1
+
+
+async def test_what_it_is_about_is_in_no_log_line_and_no_parameter(desk: Desk) -> None:
+    case = await desk.open("short", title="Zebra in the data centre")
+    await desk.answer(case.number, "judge", **{**JUDGED, "verdict": "good", "note": "A zebra it was."})
+    await desk.ends(case.number)
+    root = await desk.root(case.number)
+    runs = await desk.runs(tags={"all_": [f"case:{case.number}"]})
+
+    async def logged() -> list[dict[str, object]]:
+        wanted = {"logs": {"flow_run_id": {"any_": [run["id"] for run in runs]}}}
+        lines: list[dict[str, object]] = (await desk._request("POST", "/logs/filter", json=wanted)).json()
+        over = any(line["flow_run_id"] == root and "Finished in state" in str(line["message"]) for line in lines)
+        return lines if over else []
+
+    said = [json.dumps(await until(logged)), json.dumps(runs)]
+    said += [log.read_text() for log in desk.site.logs.glob("serve*.log")]
+    assert len(said) == 3
+    assert not [text for text in said if "zebra" in text.lower()]
