@@ -1,6 +1,6 @@
 """How much do cases cost that wait for people? Processes and memory at 0, 50 and 200 waiting cases.
 
-The floor is the same site with no case at all. Run: make bench BENCH=waiting
+The floor is the same site after one case was carried out to its end. Run: make bench BENCH=waiting
 """
 
 import asyncio
@@ -29,6 +29,7 @@ async def _measure(site: Site) -> None:
     rows: list[list[str]] = []
     floor = 0.0
     async with desk_at(site) as desk:
+        await _warm_up(desk)
         for count in STEPS:
             await _have_waiting(desk, count)
             await asyncio.sleep(_SETTLE_SECONDS)
@@ -49,9 +50,16 @@ async def _measure(site: Site) -> None:
     print_table("Cases that wait for people (worker and relay in one process, SQLite)", head, rows)
 
 
+async def _warm_up(desk: Desk) -> None:
+    case = await desk.open("short")
+    await desk.answer(case.number, "judge", verdict="good", count=1, note="Seen it.", signed_by="ana")
+    await desk.ends(case.number)
+
+
 async def _have_waiting(desk: Desk, count: int) -> None:
     async with desk.store.reading() as tx:
-        there = await tx.session.scalar(select(func.count()).select_from(models.Case)) or 0
+        still_open = select(func.count()).select_from(models.Case).where(models.Case.state == "open")
+        there = await tx.session.scalar(still_open) or 0
     for _ in range(count - there):
         await desk.open("short")
 

@@ -24,7 +24,7 @@ from flows.resources import Resources
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY = 0.1
-_AT_ONCE = 20
+_AT_ONCE = 4  # more at once keep Prefect's SQLite busy with refusing them
 _FIRST_PAUSE = timedelta(milliseconds=100)
 _LONGEST_PAUSE = timedelta(seconds=5)
 
