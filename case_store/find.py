@@ -136,7 +136,7 @@ async def locked(tx: Tx, row: Row) -> tuple[Case, Row]:
 async def _one(tx: Tx, wanted: Select[Row], *, lock: bool = False, anew: bool = False) -> Row | None:
     if lock:
         # FOR NO KEY UPDATE: a row elsewhere that refers to this one may be written meanwhile.
-        wanted = wanted.with_for_update(key_share=True, of=Case)
+        wanted = wanted.with_for_update(key_share=True, of=wanted.column_descriptions[0]["entity"])
     if lock or anew:
         wanted = wanted.execution_options(populate_existing=True)
     found: Row | None = await tx.session.scalar(wanted)
