@@ -88,6 +88,12 @@ class GuardsMissing(StoreError):
     next_step = "run: casewright db check, restore the triggers and find out who removed them"
 
 
+class AuditKeyUnusable(StoreError):
+    """The key that signs for the audit log cannot be used."""
+
+    next_step = "put the key back from its copy; without it, exports from now on cannot be told from forged ones"
+
+
 class BadDatabaseUrl(StoreError):
     """The database URL is not one that the case store can use."""
 

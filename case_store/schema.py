@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, inspect, text
 
 from case_store.errors import GuardsMissing, SchemaNotCurrent
+from case_store.migrations.proof import guards
 from case_store.migrations.spine import postgresql, sqlite
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a constant, so that nobody loads Alembic to open a case."""
 
 
@@ -67,10 +68,11 @@ def _not_at_head(at: str) -> tuple[str, str]:
 
 def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.dialect.name == "sqlite":
-        wanted = sqlite.triggers()
+        wanted = sqlite.triggers() | guards.sqlite_triggers()
         found = _pairs(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     else:
-        wanted = {trigger.name: trigger.create for trigger in postgresql.triggers()}
+        every = [*postgresql.triggers(), *guards.postgresql_triggers()]
+        wanted = {trigger.name: trigger.create for trigger in every}
         wanted |= {f"function {name}": body for name, body in postgresql.FUNCTIONS.items()}
         found = _pairs(connection, _POSTGRESQL_TRIGGERS) | _pairs(connection, _POSTGRESQL_FUNCTIONS)
     for name, statement in wanted.items():

@@ -37,6 +37,10 @@ class Settings(BaseSettings):
         timedelta(seconds=30), description="How long a run may claim to be carried out by a process that gives no sign."
     )
 
+    key_folder: Path | None = Field(
+        None, description="Folder of the audit log's key, the same for all relays; default: keys in `home`."
+    )
+
     mail_folder: Path | None = Field(
         None, description="Folder to write mail into, instead of sending it; for trying things out."
     )
@@ -57,6 +61,11 @@ class Settings(BaseSettings):
     def blobs(self) -> Path:
         """Folder of the evidence."""
         return self.home / "evidence"
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the key that signs for the audit log; all relays need the same one."""
+        return self.key_folder or self.home / "keys"
 
     @field_validator("sops", mode="before")
     @classmethod

@@ -14,7 +14,7 @@ def environment(base: Mapping[str, str], home: Path) -> dict[str, str]:
     made = dict(base) | {"CASEWRIGHT_HOME": str(home.absolute()), "PYTHONSAFEPATH": "1"}
     if sops := base.get("CASEWRIGHT_SOPS"):
         made["CASEWRIGHT_SOPS"] = os.pathsep.join(str(Path(one).absolute()) for one in sops.split(os.pathsep) if one)
-    for name in ("CASEWRIGHT_MAIL_FOLDER", "CASEWRIGHT_SMTP_CA_FILE"):
+    for name in ("CASEWRIGHT_MAIL_FOLDER", "CASEWRIGHT_SMTP_CA_FILE", "CASEWRIGHT_KEY_FOLDER"):
         if path := base.get(name):
             made[name] = str(Path(path).absolute())
     if url := base.get("CASEWRIGHT_DATABASE_URL"):

@@ -3,6 +3,9 @@
 The bytes of the body are the record; nobody makes them anew to verify them. They follow RFC 8785 (JSON
 Canonicalization Scheme) restricted to what Python's encoder writes in the same way: ASCII keys, no floats, whole
 numbers within 2^53-1, no lone surrogates. Values outside these limits are written as text.
+
+Version 2 of the form adds the event's place: `seq` counts the events of its stream from 1, `prev` is the leaf hash of
+the one before it (None for the first), in hexadecimal. So a stream is a chain, and each link is a leaf of the tree.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from case_store.actor import Actor
+from case_store.audit.merkle import leaf_hash
 from case_store.clean import clean_text
 from case_store.errors import NotCanonical, UnattributedChange, UntimedChange
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 GREATEST_INTEGER = 2**53 - 1
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
@@ -36,6 +40,14 @@ class Subject:
     version: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in its stream an event stands: its number, and the leaf hash of the event before it."""
+
+    seq: int
+    prev: bytes | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened, ready to be written."""
@@ -50,7 +62,7 @@ class Event:
     changes: Mapping[str, tuple[object, object]] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
 
-    def body(self) -> str:
+    def body(self, place: Place) -> str:
         """Return the canonical JSON of the event.
 
         Raises:
@@ -64,17 +76,19 @@ class Event:
                 "entity": subject and {"id": subject.id, "type": subject.type, "version": subject.version},
                 "event_id": self.event_id,
                 "facts": canonical(self.facts, "facts"),
+                "prev": place.prev and place.prev.hex(),
                 "request_id": self.request_id,
                 "schema_v": SCHEMA_VERSION,
+                "seq": place.seq,
                 "stream": self.stream,
                 "ts": rfc3339(self.at),
                 "type": self.type,
             }
         )
 
-    def row(self) -> dict[str, object]:
+    def row(self, place: Place) -> dict[str, object]:
         """Return the columns of `audit_events`."""
-        subject = self.subject
+        subject, body = self.subject, self.body(place)
         return {
             "event_id": self.event_id,
             "stream": self.stream,
@@ -87,7 +101,9 @@ class Event:
             "actor_id": clean_text(self.by.id),
             "request_id": self.request_id,
             "schema_v": SCHEMA_VERSION,
-            "body": self.body(),
+            "body": body,
+            "seq": place.seq,
+            "leaf": leaf_hash(body.encode()),
         }
 
 

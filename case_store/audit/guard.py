@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
-from sqlalchemy import Delete, Insert, TextClause, TextualSelect, Update, event, insert, inspect
+from sqlalchemy import Delete, Insert, TextClause, TextualSelect, Update, event, inspect
 from sqlalchemy.orm import FromStatement, ORMExecuteState, Session, UOWTransaction
 from sqlalchemy.schema import ExecutableDDLElement
 
+from case_store.audit.chain import append
 from case_store.audit.events import Event
 from case_store.audit.ledger import Declared, Ledger
 from case_store.clean import clean_json
@@ -147,7 +148,7 @@ def _changes(entity: Base) -> Changes:
 
 def _insert(session: Session, events: list[Event]) -> None:
     if events:
-        session.connection().execute(insert(_AUDIT_EVENTS), [entry.row() for entry in events])
+        append(session.connection(), events)
 
 
 @event.listens_for(GuardedSession, "do_orm_execute")

@@ -3,7 +3,14 @@
 There are no relationships: a verb names the rows it reads, so no attribute hides a query.
 """
 
-from case_store.models.audit import AuditEvent
+from case_store.models.audit import (
+    AuditCheckpoint,
+    AuditEvent,
+    AuditLeaf,
+    AuditPending,
+    AuditStream,
+    AuditTree,
+)
 from case_store.models.base import Audited, Base, JsonMap, UtcDateTime, WrittenOnce
 from case_store.models.bookkeeping import CaseRun, Counter, IdempotencyKey, OutboxEntry, OutboxState, Question
 from case_store.models.case import (
@@ -24,7 +31,12 @@ from case_store.models.work import Execution, Outcome, Stage, StageState, Task, 
 __all__ = [
     "SEVERITIES",
     "Alert",
+    "AuditCheckpoint",
     "AuditEvent",
+    "AuditLeaf",
+    "AuditPending",
+    "AuditStream",
+    "AuditTree",
     "Audited",
     "Base",
     "Case",

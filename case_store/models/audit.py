@@ -1,8 +1,18 @@
-"""The audit trail."""
+"""The audit trail: events, their order in each stream, and the tree over all of them."""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Identity, Index, Integer, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from case_store.models.base import ID_LENGTH, Base, UtcDateTime, WrittenOnce
@@ -12,7 +22,8 @@ class AuditEvent(WrittenOnce, Base):
     """One thing that happened. `body` is the record; the other columns are copies for searching.
 
     `entity_version` is the version of the row that this event made, and None when the event changed no row. So a
-    version of a row has exactly one event.
+    version of a row has exactly one event. `seq` counts the events of a stream from 1 without a gap; `leaf` is the hash
+    of the body as a leaf of the tree. Events of schema version 1 have neither: they are older than both.
     """
 
     __tablename__ = "audit_events"
@@ -23,6 +34,7 @@ class AuditEvent(WrittenOnce, Base):
         Index(None, "ts"),
         Index(None, "actor_id", "ts"),
         Index(None, "type", "ts"),
+        Index(None, "stream", "seq", unique=True),
         {"sqlite_autoincrement": True},
     )
 
@@ -41,3 +53,57 @@ class AuditEvent(WrittenOnce, Base):
     request_id: Mapped[str] = mapped_column(String(100))
     schema_v: Mapped[int] = mapped_column(SmallInteger)
     body: Mapped[str] = mapped_column(Text)
+    seq: Mapped[int | None] = mapped_column(BigInteger)
+    leaf: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+
+
+class AuditStream(Base):
+    """Where a stream stands: how many events it has, and the leaf hash of the last one. Rows change with each event."""
+
+    __tablename__ = "audit_streams"
+
+    stream: Mapped[str] = mapped_column(String(80), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    head: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class AuditPending(Base):
+    """An event that is not in the tree yet; the sequencer takes the row away when it is."""
+
+    __tablename__ = "audit_pending"
+
+    event_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+
+
+class AuditLeaf(WrittenOnce, Base):
+    """The place of an event in the tree; places are counted from 0 without a gap."""
+
+    __tablename__ = "audit_leaves"
+
+    idx: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_id: Mapped[str] = mapped_column(String(ID_LENGTH), unique=True)
+    leaf: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class AuditTree(Base):
+    """How far the tree has grown: one row. `peaks` are the roots of its complete subtrees, 32 bytes each."""
+
+    __tablename__ = "audit_tree"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(BigInteger)
+    peaks: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AuditCheckpoint(WrittenOnce, Base):
+    """What the log has signed about itself; `note` is the whole signed text."""
+
+    __tablename__ = "audit_checkpoints"
+    __table_args__ = (Index(None, "size"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), Identity(always=True), primary_key=True
+    )
+    size: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    note: Mapped[str] = mapped_column(Text)

@@ -11,6 +11,7 @@ from flows.relay.channels import channels
 from flows.relay.deliver import deliver_signals
 from flows.relay.follow import Follower
 from flows.relay.post import deliver_post
+from flows.relay.seal import seal_events
 from flows.resources import Resources
 
 
@@ -20,4 +21,5 @@ async def relay(own: Resources, client: PrefectClient) -> None:
         group.create_task(sweep.keep_sweeping(own, client))
         group.create_task(deliver_signals(own, client))
         group.create_task(Follower(own, client).run())
+        group.create_task(seal_events(own))
         group.create_task(deliver_post(own, channels(own.settings)))

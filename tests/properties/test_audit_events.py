@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from case_store.actor import Actor
-from case_store.audit.events import GREATEST_INTEGER, Event, Subject, canonical, rfc3339
+from case_store.audit.events import GREATEST_INTEGER, Event, Place, Subject, canonical, rfc3339
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
@@ -36,6 +36,9 @@ def event(facts: dict[str, object], changes: dict[str, tuple[object, object]] | 
     )
 
 
+PLACE = Place(1, None)
+
+
 def values(of: object) -> Iterator[object]:
     """Every value in a JSON value, and every key."""
     yield of
@@ -49,7 +52,7 @@ def values(of: object) -> Iterator[object]:
 
 @given(FACTS, VALUES, VALUES)
 def test_a_body_is_canonical(facts: dict[str, object], before: object, after: object):
-    body = event(facts, {"field": (before, after)}).body()
+    body = event(facts, {"field": (before, after)}).body(PLACE)
     read = json.loads(body)
     # Written again in the order of UTF-16 code units, as RFC 8785 sorts, nothing changes.
     assert body == json.dumps(in_order(read), separators=(",", ":"), ensure_ascii=False)
@@ -93,10 +96,10 @@ def test_times_are_utc_to_the_microsecond_and_sort_as_they_happened(at: datetime
 def test_the_form_of_a_body_is_fixed():
     """Bodies are hashed and kept for years: this text changes only with `schema_v`."""
     facts = {"é\\": 1.5, "big": 2**53, "nul": "\x00\u2028\U0001f600", "lone": "\ud800", "at": NOW}
-    assert event(facts, {"state": ("waiting", "open")}).body() == (
+    assert event(facts, {"state": ("waiting", "open")}).body(PLACE) == (
         '{"actor":{"id":"test","kind":"system"},"changes":{"state":["waiting","open"]},'
         '"entity":{"id":"t","type":"task","version":1},"event_id":"e",'
         '"facts":{"\\\\xe9\\\\\\\\":"1.5","at":"2026-03-02T09:30:00.000000Z","big":"9007199254740992",'
         '"lone":"\ufffd","nul":"\ufffd\u2028\U0001f600"},'
-        '"request_id":"r","schema_v":1,"stream":"system","ts":"2026-03-02T09:30:00.000000Z","type":"test.wrote"}'
+        '"prev":null,"request_id":"r","schema_v":2,"seq":1,"stream":"system","ts":"2026-03-02T09:30:00.000000Z","type":"test.wrote"}'
     )

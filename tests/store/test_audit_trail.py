@@ -206,7 +206,7 @@ class TestRunStates:
         one = asyncio.create_task(first())
         await written.wait()
         other = asyncio.create_task(second())
-        while not await someone_waits(postgres_store, "INSERT INTO audit_events%"):
+        while not await someone_waits(postgres_store, "INSERT INTO audit_streams%"):
             assert not other.done()
         may_commit.set()
         await one

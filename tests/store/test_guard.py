@@ -11,6 +11,7 @@ from sqlalchemy.schema import DropTable
 
 from case_store.actor import Actor
 from case_store.audit.guard import GuardedSession
+from case_store.audit.merkle import leaf_hash
 from case_store.errors import (
     AppendOnly,
     AuditedRowDeleted,
@@ -38,6 +39,10 @@ from case_store.store import CaseStore, Tx
 from tests.store.making import BY, LATER, NOW, add_case, add_person, in_transaction
 
 
+def canonical_text(body: dict) -> bytes:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 async def events(store: CaseStore) -> list[dict]:
     async with store.reading() as tx:
         return [json.loads(body) for body in await tx.session.scalars(select(AuditEvent.body).order_by(AuditEvent.id))]
@@ -61,15 +66,19 @@ class TestAnAuditedChange:
             task.state = "open"
             task.form_values = {"verdict": "phishing", "score": 1.5}
             tx.record("task.asked", task, by=Actor.run("f-1"), at=LATER, facts={"why": "its turn"})
-        event = (await events(with_case))[-1]
+        *_, before, event = await events(with_case)
         assert event == {
             "actor": {"id": "f-1", "kind": "run"},
             "changes": {"state": ["waiting", "open"], "form_values": [None, {"verdict": "phishing", "score": "1.5"}]},
             "entity": {"id": task.id, "type": "task", "version": 2},
             "event_id": event["event_id"],
             "facts": {"why": "its turn"},
+            "prev": leaf_hash(
+                json.dumps(before, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+            ).hex(),
             "request_id": "request-7",
-            "schema_v": 1,
+            "schema_v": 2,
+            "seq": before["seq"] + 1,
             "stream": f"case/{task.case_id}",
             "ts": "2026-03-02T09:35:00.123456Z",
             "type": "task.asked",
@@ -360,4 +369,7 @@ class TestAroundTheUnitOfWork:
             "questions",
             "outbox",
             "idempotency_keys",
+            "audit_streams",
+            "audit_pending",
+            "audit_tree",
         }

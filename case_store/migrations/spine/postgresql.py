@@ -75,9 +75,14 @@ def triggers() -> list[Trigger]:
     """Return the triggers of all guarded tables."""
     return [
         *(_trigger(_AUDITED, table, "audited", entity) for table, entity in AUDITED.items()),
-        *(_trigger(_WRITTEN_ONCE, table, "written_once") for table in WRITTEN_ONCE),
-        *(_trigger(_NOT_EMPTIED, table, "not_emptied") for table in (*AUDITED, *WRITTEN_ONCE)),
+        *(_trigger(_NOT_EMPTIED, table, "not_emptied") for table in AUDITED),
+        *(trigger for table in WRITTEN_ONCE for trigger in written_once(table)),
     ]
+
+
+def written_once(table: str) -> list[Trigger]:
+    """Return the triggers of a table whose rows are added and never changed."""
+    return [_trigger(_WRITTEN_ONCE, table, "written_once"), _trigger(_NOT_EMPTIED, table, "not_emptied")]
 
 
 def _trigger(template: Template, table: str, rule: str, entity: str = "") -> Trigger:

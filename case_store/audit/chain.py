@@ -1,0 +1,75 @@
+"""Writes events, each at the end of its stream, and queues them for the tree.
+
+The row of a stream is locked until the transaction ends, so its numbers have no gap, and events of one stream get their
+ids in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from case_store.audit.events import Event, Place
+from case_store.audit.merkle import leaf_hash
+from case_store.models import AuditEvent, AuditPending, AuditStream, Base
+
+_EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
+_STREAMS = Base.metadata.tables[AuditStream.__tablename__]
+_PENDING = Base.metadata.tables[AuditPending.__tablename__]
+
+NOTHING = b""
+"""The head of a stream that has no event yet."""
+
+_ADVANCE = (
+    update(_STREAMS)
+    .where(_STREAMS.c.stream == bindparam("of_stream"))
+    .values(seq=bindparam("new_seq"), head=bindparam("new_head"))
+)
+
+
+def append(connection: Connection, events: Sequence[Event]) -> None:
+    """Write events at the end of their streams."""
+    heads = _locked_heads(connection, {event.stream for event in events})
+    rows = []
+    for event in events:
+        seq, head = heads[event.stream]
+        row = event.row(Place(seq + 1, head or None))
+        heads[event.stream] = (seq + 1, leaf_hash(str(row["body"]).encode()))
+        rows.append(row)
+    connection.execute(insert(_EVENTS), rows)
+    connection.execute(insert(_PENDING), [{"event_id": event.event_id} for event in events])
+    moved = [{"of_stream": stream, "new_seq": seq, "new_head": head} for stream, (seq, head) in heads.items()]
+    connection.execute(_ADVANCE, moved)
+
+
+def _locked_heads(connection: Connection, streams: set[str]) -> dict[str, tuple[int, bytes]]:
+    """Lock the rows of these streams, in one order for everybody, and return where they stand."""
+    heads = _heads(connection, streams)
+    if missing := streams - heads.keys():
+        _begin(connection, missing)
+        heads |= _heads(connection, missing)
+    return heads
+
+
+def _heads(connection: Connection, streams: Iterable[str]) -> dict[str, tuple[int, bytes]]:
+    of_streams = _STREAMS.c.stream.in_(sorted(streams))
+    rows = connection.execute(select(_STREAMS).where(of_streams).order_by(_STREAMS.c.stream).with_for_update())
+    return {row.stream: (row.seq, row.head) for row in rows}
+
+
+def _begin(connection: Connection, streams: Iterable[str]) -> None:
+    """Make the rows of streams that have none; somebody else may be doing the same."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    rows = [{"stream": stream, **_before_streams_had_rows(connection, stream)} for stream in sorted(streams)]
+    connection.execute(dialect.insert(_STREAMS).on_conflict_do_nothing(), rows)
+
+
+def _before_streams_had_rows(connection: Connection, stream: str) -> dict[str, object]:
+    """Return where a stream stands by its events of schema version 1, which know no numbers."""
+    of_stream = _EVENTS.c.stream == stream
+    seq = connection.execute(select(func.count()).select_from(_EVENTS).where(of_stream)).scalar_one()
+    last = select(_EVENTS.c.body).where(of_stream).order_by(_EVENTS.c.id.desc()).limit(1)
+    body = connection.execute(last).scalar()
+    return {"seq": seq, "head": NOTHING if body is None else leaf_hash(body.encode())}

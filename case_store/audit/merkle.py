@@ -1,0 +1,184 @@
+"""The Merkle tree over all audit events (RFC 6962, section 2.1; the proofs as in RFC 9162, section 2.1).
+
+A tree only ever grows at its end. Whoever grows it needs no more than its *peaks*: the roots of the complete subtrees
+whose sizes are the binary digits of its size, the greatest first. Whoever proves something needs the leaves.
+
+All hashes are 32 bytes of SHA-256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Self
+
+HASH_BYTES = 32
+EMPTY_ROOT = sha256(b"").digest()
+
+Leaf = Callable[[int], bytes]
+
+
+class ProofRefused(ValueError):
+    """A proof does not prove what it should."""
+
+
+def leaf_hash(content: bytes) -> bytes:
+    """Return the hash of a leaf."""
+    return sha256(b"\x00" + content).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of the node above two others."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """A tree of `size` leaves, by the roots of its complete subtrees: as many as `size` has ones in binary."""
+
+    size: int = 0
+    hashes: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.size < 0 or len(self.hashes) != self.size.bit_count():
+            raise ValueError(f"a tree of {self.size} leaves does not have {len(self.hashes)} peaks")
+
+    @classmethod
+    def parse(cls, size: int, content: bytes) -> Self:
+        """Read the peaks as `content` holds them, one after another."""
+        cut = [content[at : at + HASH_BYTES] for at in range(0, len(content), HASH_BYTES)]
+        return cls(size, tuple(cut))
+
+    def content(self) -> bytes:
+        """Return all peaks, one after another."""
+        return b"".join(self.hashes)
+
+    def grown(self, leaves: Iterable[bytes]) -> Peaks:
+        """Return the tree with these leaf hashes at its end."""
+        size, peaks = self.size, list(self.hashes)
+        for leaf in leaves:
+            peaks.append(leaf)
+            size += 1
+            for _ in range((size & -size).bit_length() - 1):  # as many pairs are complete now as `size` ends in zeros
+                right = peaks.pop()
+                peaks.append(node_hash(peaks.pop(), right))
+        return Peaks(size, tuple(peaks))
+
+    def root(self) -> bytes:
+        """Return the root of the whole tree."""
+        if not self.hashes:
+            return EMPTY_ROOT
+        root = self.hashes[-1]
+        for peak in reversed(self.hashes[:-1]):
+            root = node_hash(peak, root)
+        return root
+
+
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """Return the root over leaf hashes."""
+    return Peaks().grown(leaves).root()
+
+
+def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the hashes that lead from leaf `index` to the root over `leaves`."""
+    if not 0 <= index < len(leaves):
+        raise ValueError(f"there is no leaf {index} among {len(leaves)}")
+    proof: list[bytes] = []
+    start, end = 0, len(leaves)
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            proof.append(root_of(leaves[middle:end]))
+            end = middle
+        else:
+            proof.append(root_of(leaves[start:middle]))
+            start = middle
+    return proof[::-1]
+
+
+def consistency_proof(leaves: Sequence[bytes], old: int) -> list[bytes]:
+    """Return the hashes that show that the tree over the first `old` leaves is the beginning of that over all."""
+    if not 0 < old <= len(leaves):
+        raise ValueError(f"no tree of {old} leaves is the beginning of one of {len(leaves)}")
+    proof: list[bytes] = []
+    start, end, whole = 0, len(leaves), True
+    while old - start != end - start:
+        middle = start + _split(end - start)
+        if old <= middle:
+            proof.append(root_of(leaves[middle:end]))
+            end = middle
+        else:
+            proof.append(root_of(leaves[start:middle]))
+            start, whole = middle, False
+    if not whole:
+        proof.append(root_of(leaves[start:end]))
+    return proof[::-1]
+
+
+def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+    """Check that a leaf is in a tree (RFC 9162, 2.1.3.2).
+
+    Raises:
+        ProofRefused: It is not, or the proof is not one for that place.
+    """
+    if not 0 <= index < size:
+        raise ProofRefused(f"leaf {index} is not in a tree of {size}")
+    node, last, reached = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            raise ProofRefused("the proof is too long")
+        if node & 1 or node == last:
+            reached = node_hash(sibling, reached)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            reached = node_hash(reached, sibling)
+        node, last = node >> 1, last >> 1
+    if last or reached != root:
+        raise ProofRefused(f"the proof of leaf {index} does not lead to the root")
+
+
+def check_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> None:
+    """Check that one tree is the beginning of another (RFC 9162, 2.1.4.2).
+
+    Raises:
+        ProofRefused: It is not, or the proof is not one for these sizes.
+    """
+    if not 0 < old <= new:
+        raise ProofRefused(f"a tree of {old} leaves is not the beginning of one of {new}")
+    if old == new:
+        if proof or old_root != new_root:
+            raise ProofRefused(f"two different trees of {old} leaves")
+        return
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    if _two_roots(old, new, path) != (old_root, new_root):
+        raise ProofRefused(f"the tree of {old} leaves is not the beginning of the one of {new}")
+
+
+def _two_roots(old: int, new: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the roots of both trees, as the path says."""
+    if not path:
+        raise ProofRefused("the proof is empty")
+    node, last = old - 1, new - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    first = second = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            raise ProofRefused("the proof is too long")
+        if node & 1 or node == last:
+            first, second = node_hash(sibling, first), node_hash(sibling, second)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            second = node_hash(second, sibling)
+        node, last = node >> 1, last >> 1
+    if last:
+        raise ProofRefused("the proof is too short")
+    return first, second
+
+
+def _split(size: int) -> int:
+    """Return the size of the left subtree: the greatest power of two below `size`."""
+    return 1 << (size - 1).bit_length() - 1

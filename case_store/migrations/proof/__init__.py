@@ -1,0 +1,1 @@
+"""What the second migration makes: the order of events in their streams, and the tree over all of them."""

@@ -1,0 +1,32 @@
+"""Brings new audit events into the tree over all events, and has each step signed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from case_store.audit import keys, sequencer
+from case_store.errors import StoreError
+from flows.clock import now
+from flows.resources import Resources
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY = 1.0
+
+
+async def seal_events(own: Resources) -> None:
+    """Seal what waits, until cancelled.
+
+    Raises:
+        AuditKeyUnusable: There is a key that cannot be read.
+    """
+    signer = await asyncio.to_thread(keys.load_or_create, own.settings.keys)
+    while True:
+        try:
+            sealed = await sequencer.seal(own.store, signer, now())
+        except StoreError as error:
+            log.warning("New audit events wait to be sealed: %s", error)
+            sealed = None
+        if sealed is None or sealed.events < sequencer.BATCH:
+            await asyncio.sleep(_LOOK_EVERY)
