@@ -94,6 +94,12 @@ class AuditKeyUnusable(StoreError):
     next_step = "put the key back from its copy; without it, exports from now on cannot be told from forged ones"
 
 
+class NotSealed(StoreUnavailable):
+    """New audit events are not taken into the signed tree."""
+
+    next_step = "see that a relay runs (casewright up, or casewright relay), then try again"
+
+
 class BadDatabaseUrl(StoreError):
     """The database URL is not one that the case store can use."""
 

@@ -73,7 +73,8 @@ def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
     else:
         every = [*postgresql.triggers(), *guards.postgresql_triggers()]
         wanted = {trigger.name: trigger.create for trigger in every}
-        wanted |= {f"function {name}": body for name, body in postgresql.FUNCTIONS.items()}
+        functions = postgresql.FUNCTIONS | guards.FUNCTIONS
+        wanted |= {f"function {name}": body for name, body in functions.items()}
         found = _pairs(connection, _POSTGRESQL_TRIGGERS) | _pairs(connection, _POSTGRESQL_FUNCTIONS)
     for name, statement in wanted.items():
         if name not in found:

@@ -1,5 +1,14 @@
 """The audit trail: what is written with every change, and how it is read back."""
 
-from case_store.audit.trail import Exported, RunState, TrailEvent, export, last_id, note_run_states, tail
+from case_store.audit.trail import (
+    Exported,
+    RunState,
+    TrailEvent,
+    export,
+    last_id,
+    newest_checkpoint,
+    note_run_states,
+    tail,
+)
 
-__all__ = ["Exported", "RunState", "TrailEvent", "export", "last_id", "note_run_states", "tail"]
+__all__ = ["Exported", "RunState", "TrailEvent", "export", "last_id", "newest_checkpoint", "note_run_states", "tail"]

@@ -8,43 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from case_store.audit.events import Event, Place
 from case_store.audit.merkle import leaf_hash
-from case_store.models import AuditEvent, AuditPending, AuditStream, Base
+from case_store.models import AuditEvent, AuditStream, Base
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 _STREAMS = Base.metadata.tables[AuditStream.__tablename__]
-_PENDING = Base.metadata.tables[AuditPending.__tablename__]
 
 NOTHING = b""
 """The head of a stream that has no event yet."""
 
-_ADVANCE = (
-    update(_STREAMS)
-    .where(_STREAMS.c.stream == bindparam("of_stream"))
-    .values(seq=bindparam("new_seq"), head=bindparam("new_head"))
-)
+Heads = dict[str, tuple[int, bytes]]
+"""Where streams stand: number and leaf hash of their last event."""
 
 
-def append(connection: Connection, events: Sequence[Event]) -> None:
-    """Write events at the end of their streams."""
-    heads = _locked_heads(connection, {event.stream for event in events})
+def append(connection: Connection, events: Sequence[Event], held: Heads) -> None:
+    """Write events at the end of their streams.
+
+    Args:
+        connection: The connection of the transaction.
+        events: The events, in their order.
+        held: The streams that this transaction has locked already; it is brought up to date.
+    """
+    if missing := {event.stream for event in events} - held.keys():
+        held |= _locked_heads(connection, missing)
     rows = []
     for event in events:
-        seq, head = heads[event.stream]
+        seq, head = held[event.stream]
         row = event.row(Place(seq + 1, head or None))
-        heads[event.stream] = (seq + 1, leaf_hash(str(row["body"]).encode()))
+        held[event.stream] = (seq + 1, row["leaf"])  # type: ignore[assignment]
         rows.append(row)
-    connection.execute(insert(_EVENTS), rows)
-    connection.execute(insert(_PENDING), [{"event_id": event.event_id} for event in events])
-    moved = [{"of_stream": stream, "new_seq": seq, "new_head": head} for stream, (seq, head) in heads.items()]
-    connection.execute(_ADVANCE, moved)
+    connection.execute(insert(_EVENTS), rows)  # a trigger queues them for the tree and moves their streams on
 
 
-def _locked_heads(connection: Connection, streams: set[str]) -> dict[str, tuple[int, bytes]]:
+def _locked_heads(connection: Connection, streams: set[str]) -> Heads:
     """Lock the rows of these streams, in one order for everybody, and return where they stand."""
     heads = _heads(connection, streams)
     if missing := streams - heads.keys():
@@ -53,7 +53,7 @@ def _locked_heads(connection: Connection, streams: set[str]) -> dict[str, tuple[
     return heads
 
 
-def _heads(connection: Connection, streams: Iterable[str]) -> dict[str, tuple[int, bytes]]:
+def _heads(connection: Connection, streams: Iterable[str]) -> Heads:
     of_streams = _STREAMS.c.stream.in_(sorted(streams))
     rows = connection.execute(select(_STREAMS).where(of_streams).order_by(_STREAMS.c.stream).with_for_update())
     return {row.stream: (row.seq, row.head) for row in rows}

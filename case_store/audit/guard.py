@@ -148,7 +148,7 @@ def _changes(entity: Base) -> Changes:
 
 def _insert(session: Session, events: list[Event]) -> None:
     if events:
-        append(session.connection(), events)
+        append(session.connection(), events, ledger_of(session).heads)
 
 
 @event.listens_for(GuardedSession, "do_orm_execute")

@@ -50,6 +50,8 @@ class Ledger:
     request_id: str
     read_only: bool = False
     declared: list[Declared] = field(default_factory=list)
+    heads: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    """Where the streams stand that this transaction has locked."""
 
     def declare(
         self,

@@ -80,40 +80,62 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     return Peaks().grown(leaves).root()
 
 
-def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Return the hashes that lead from leaf `index` to the root over `leaves`."""
-    if not 0 <= index < len(leaves):
-        raise ValueError(f"there is no leaf {index} among {len(leaves)}")
-    proof: list[bytes] = []
-    start, end = 0, len(leaves)
-    while end - start > 1:
-        middle = start + _split(end - start)
-        if index < middle:
-            proof.append(root_of(leaves[middle:end]))
-            end = middle
-        else:
-            proof.append(root_of(leaves[start:middle]))
-            start = middle
-    return proof[::-1]
+class Tree:
+    """A tree with all its nodes, to make proofs from; 64 bytes a leaf."""
 
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self._levels = [list(leaves)]
+        while len(below := self._levels[-1]) > 1:
+            pairs = zip(below[::2], below[1::2], strict=False)
+            self._levels.append([node_hash(left, right) for left, right in pairs])
 
-def consistency_proof(leaves: Sequence[bytes], old: int) -> list[bytes]:
-    """Return the hashes that show that the tree over the first `old` leaves is the beginning of that over all."""
-    if not 0 < old <= len(leaves):
-        raise ValueError(f"no tree of {old} leaves is the beginning of one of {len(leaves)}")
-    proof: list[bytes] = []
-    start, end, whole = 0, len(leaves), True
-    while old - start != end - start:
-        middle = start + _split(end - start)
-        if old <= middle:
-            proof.append(root_of(leaves[middle:end]))
-            end = middle
-        else:
-            proof.append(root_of(leaves[start:middle]))
-            start, whole = middle, False
-    if not whole:
-        proof.append(root_of(leaves[start:end]))
-    return proof[::-1]
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return len(self._levels[0])
+
+    def inclusion_proof(self, index: int) -> list[bytes]:
+        """Return the hashes that lead from leaf `index` to the root."""
+        if not 0 <= index < self.size:
+            raise ValueError(f"there is no leaf {index} among {self.size}")
+        proof: list[bytes] = []
+        start, end = 0, self.size
+        while end - start > 1:
+            middle = start + _split(end - start)
+            if index < middle:
+                proof.append(self._root(middle, end))
+                end = middle
+            else:
+                proof.append(self._root(start, middle))
+                start = middle
+        return proof[::-1]
+
+    def consistency_proof(self, old: int) -> list[bytes]:
+        """Return the hashes that show that the tree over the first `old` leaves is the beginning of this one."""
+        if not 0 < old <= self.size:
+            raise ValueError(f"no tree of {old} leaves is the beginning of one of {self.size}")
+        proof: list[bytes] = []
+        start, end, whole = 0, self.size, True
+        while old - start != end - start:
+            middle = start + _split(end - start)
+            if old <= middle:
+                proof.append(self._root(middle, end))
+                end = middle
+            else:
+                proof.append(self._root(start, middle))
+                start, whole = middle, False
+        if not whole:
+            proof.append(self._root(start, end))
+        return proof[::-1]
+
+    def _root(self, start: int, end: int) -> bytes:
+        """Return the root over the leaves from `start` to `end`; a complete subtree begins at `start`."""
+        size = end - start
+        if size & (size - 1) == 0:
+            level = size.bit_length() - 1
+            return self._levels[level][start >> level]
+        middle = start + _split(size)
+        return node_hash(self._root(start, middle), self._root(middle, end))
 
 
 def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:

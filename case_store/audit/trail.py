@@ -12,7 +12,7 @@ from sqlalchemy import Select, select, text
 from case_store.actor import Actor
 from case_store.audit.ledger import stream_of
 from case_store.ids import new_id
-from case_store.models import AuditEvent, Case
+from case_store.models import AuditCheckpoint, AuditEvent, Case
 
 if TYPE_CHECKING:
     from case_store.store import CaseStore, Tx
@@ -85,6 +85,11 @@ async def last_id(tx: Tx, case: Case | None = None, *, before: int = 0) -> int:
     return await tx.session.scalar(_of(query, case)) or 0
 
 
+async def newest_checkpoint(tx: Tx) -> AuditCheckpoint | None:
+    """Return what the log signed last; None before the first time."""
+    return await tx.session.scalar(select(AuditCheckpoint).order_by(AuditCheckpoint.id.desc()).limit(1))
+
+
 async def export(
     store: CaseStore, out: TextSink, case: Case | None = None, *, by: Actor, at: datetime, request_id: str | None = None
 ) -> Exported:
@@ -93,7 +98,7 @@ async def export(
     That somebody exports is on record before the first byte leaves, and it is the last line of the export. The events
     are read in one consistent state and in constant memory; writers do not wait.
     """
-    event_id = await _record_export(store, case, by=by, at=at, request_id=request_id)
+    event_id = await record_export(store, case, by=by, at=at, request_id=request_id)
     count = 0
     async with store.reading() as tx:
         end = await tx.session.scalars(select(AuditEvent.id).where(AuditEvent.event_id == event_id))
@@ -118,9 +123,8 @@ async def note_run_states(tx: Tx, reports: Sequence[tuple[str | None, RunState, 
     return len(new)
 
 
-async def _record_export(
-    store: CaseStore, case: Case | None, *, by: Actor, at: datetime, request_id: str | None
-) -> str:
+async def record_export(store: CaseStore, case: Case | None, *, by: Actor, at: datetime, request_id: str | None) -> str:
+    """Put on record that somebody exports, and return the event's id."""
     event_id = new_id()
     scope = {"scope": "all"} if case is None else {"scope": "case", "case": case.number}
     async with store.transaction(request_id) as tx:

@@ -10,8 +10,11 @@ from cyclopts import App, Parameter
 from case_store import audit, find, views
 from case_store.actor import Actor
 from case_store.audit import TrailEvent
-from case_store.store import Tx
-from console.call import Here
+from case_store.errors import NotSealed
+from case_store.models import Case
+from case_store.store import CaseStore, Tx
+from console.call import Call, Here
+from console.errors import ConsoleError, FileRefused
 from console.files import lines_to
 from console.output import AsJson, Column
 from console.text import moment
@@ -79,18 +82,93 @@ async def export(
     *,
     case: OfCase = None,
     out: Annotated[Path | None, Parameter(help="The file to write; else standard output.")] = None,
+    bundle: Annotated[
+        Path | None, Parameter(help="The zip to write instead: events, proofs, evidence and a verifier.")
+    ] = None,
+    evidence: Annotated[bool, Parameter(help="Whether files of evidence go into the bundle.")] = True,
     call: Here,
 ) -> None:
-    """Write the record as JSON Lines, one event a line, oldest first.
+    """Write the record as JSON Lines, one event a line, oldest first; or as a bundle that anyone can verify.
 
     That you export is itself on record: it is the last line of the export.
     """
+    if bundle is not None and out is not None:
+        raise ConsoleError("--out and --bundle are two kinds of export", next_step="give one of them")
     async with call.store() as store:
         async with store.reading() as tx:
             by = Actor.person(await call.person(tx))
             of = await find.case(tx, case) if case else None
             expected = None if of else await audit.last_id(tx)
+        if bundle is not None:
+            await _write_bundle(store, bundle, of, by, call, with_evidence=evidence)
+            return
         with lines_to(out, call.printer.err, expected=expected) as sink:
             done = await audit.export(store, sink, of, by=by, at=call.now, request_id=call.request_id)
     if out is not None:
         call.printer.say(f"{done.events} events written to {out}")
+
+
+async def _write_bundle(
+    store: CaseStore, out: Path, of: Case | None, by: Actor, call: Call, *, with_evidence: bool
+) -> None:
+    from case_store.audit import bundle, keys, sequencer
+    from case_store.blobs import Blobs
+
+    settings = call.settings
+    signer = keys.load_or_create(settings.keys) if (settings.keys / keys.PRIVATE).exists() else None
+
+    async def seal() -> None:
+        if signer is not None:
+            await sequencer.seal(store, signer, call.now)
+
+    blobs = Blobs(settings.blobs) if with_evidence else None
+    try:
+        with call.printer.err.status("waiting for the seal, then writing"):
+            done = await bundle.write(
+                store, out, of, by=by, at=call.now, seal=seal, blobs=blobs, request_id=call.request_id
+            )
+    except OSError as error:
+        raise FileRefused(f"{out} cannot be written: {error.strerror}") from error
+    call.printer.say(f"{done.events} events and {done.evidence} files of evidence written to {out}")
+    call.printer.say(f"verify it with: casewright audit verify {out} --key {settings.keys / keys.PUBLIC}")
+
+
+@app.command
+def verify(
+    bundle: Path,
+    *,
+    key: Annotated[Path | None, Parameter(help="The log's public key; default: that of this installation.")] = None,
+    checkpoint: Annotated[Path | None, Parameter(help="A checkpoint that you saved before.")] = None,
+    max_age: Annotated[str | None, Parameter(help="How old the newest checkpoint may be: 30s, 10m, 6h, 1d.")] = None,
+    sealed: Annotated[bool, Parameter(negative=(), help="Refuse events that are not in the tree yet.")] = False,
+    call: Here,
+) -> int:
+    """Verify a bundle, step by step; a stranger runs the verify.py in it and sees the same.
+
+    Exit codes: 0 everything holds, 2 unreadable, 10 altered, 11 missing, 12 truncated, 13 rolled back, 14 forked,
+    15 unsealed, 16 stale.
+    """
+    from case_store.audit import keys, verifier
+
+    given = ["--checkpoint", str(checkpoint)] if checkpoint else []
+    given += ["--max-age", max_age] if max_age else []
+    given += ["--sealed"] if sealed else []
+    return verifier.main([str(bundle), "--key", str(key or call.settings.keys / keys.PUBLIC), *given])
+
+
+@app.command
+def key(*, call: Here) -> None:
+    """Print the public key of the record: who has it can verify every bundle of it."""
+    from case_store.audit import keys
+
+    call.printer.line(str(keys.public_key(call.settings.keys)))
+
+
+@app.command
+async def checkpoint(*, call: Here) -> None:
+    """Print what the record has signed about itself last; keep it where nobody here can change it."""
+    async with call.reading() as tx:
+        newest = await audit.newest_checkpoint(tx)
+    if newest is None:
+        raise NotSealed("nothing is signed yet")
+    call.printer.out.file.write(newest.note)

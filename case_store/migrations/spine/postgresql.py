@@ -68,7 +68,12 @@ class Trigger:
 
 def functions() -> list[str]:
     """Return the statements that make the functions of the triggers."""
-    return [_CREATE_FUNCTION.substitute(name=name, body=body) for name, body in FUNCTIONS.items()]
+    return [create_function(name, body) for name, body in FUNCTIONS.items()]
+
+
+def create_function(name: str, body: str) -> str:
+    """Return the statement that makes a function for triggers."""
+    return _CREATE_FUNCTION.substitute(name=name, body=body)
 
 
 def triggers() -> list[Trigger]:

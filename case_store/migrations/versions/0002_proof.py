@@ -11,6 +11,7 @@ from sqlalchemy import Column, Connection, insert, text
 from case_store.errors import AppendOnly
 from case_store.migrations.proof import guards
 from case_store.migrations.proof.tables import EVENT_COLUMNS, TREE, tables
+from case_store.migrations.spine import postgresql
 
 revision = "0002"
 down_revision = "0001"
@@ -43,7 +44,10 @@ def downgrade() -> None:
             next_step="drop the database yourself, if that is what you want",
         )
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("DROP TRIGGER audit_events_stream")
+        for name in ("audit_events_stream", "audit_events_queued"):
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+    else:
+        connection.exec_driver_sql("DROP FUNCTION casewright_queue() CASCADE")
     tables().drop_all(connection, checkfirst=False)
     op.drop_index("ix_audit_events_stream_seq", "audit_events")
     for name in EVENT_COLUMNS:
@@ -51,6 +55,9 @@ def downgrade() -> None:
 
 
 def _guard_postgresql(connection: Connection) -> None:
+    connection.exec_driver_sql(postgresql.SEARCH_THIS_SCHEMA_FIRST)
+    for statement in guards.postgresql_functions():
+        connection.exec_driver_sql(statement)
     for trigger in guards.postgresql_triggers():
         connection.exec_driver_sql(trigger.create)
         connection.exec_driver_sql(trigger.enable)

@@ -10,10 +10,9 @@ from case_store.audit.merkle import (
     EMPTY_ROOT,
     Peaks,
     ProofRefused,
+    Tree,
     check_consistency,
     check_inclusion,
-    consistency_proof,
-    inclusion_proof,
     leaf_hash,
     root_of,
 )
@@ -57,7 +56,7 @@ def test_every_proof_is_accepted_and_none_for_anything_else(size: int):
     root = recursive_root(leaves)
     assert root_of(leaves) == root
     for index in range(size):
-        proof = inclusion_proof(leaves, index)
+        proof = Tree(leaves).inclusion_proof(index)
         check_inclusion(leaves[index], index, size, proof, root)
         for wrong_leaf, wrong_index, wrong_proof in (
             (LEAVES[-1], index, proof),
@@ -68,7 +67,7 @@ def test_every_proof_is_accepted_and_none_for_anything_else(size: int):
             with pytest.raises(ProofRefused):
                 check_inclusion(wrong_leaf, wrong_index, size, wrong_proof, root)
     for old in range(1, size + 1):
-        proof = consistency_proof(leaves, old)
+        proof = Tree(leaves).consistency_proof(old)
         old_root = recursive_root(leaves[:old])
         check_consistency(old, old_root, size, root, proof)
         for wrong_old, wrong_root, wrong_proof in (
@@ -100,10 +99,10 @@ def test_peaks_of_no_tree_are_refused(size: int, hashes: tuple[bytes, ...]):
 @pytest.mark.parametrize("index", [-1, 70])
 def test_no_proof_for_a_leaf_that_is_not_there(index: int):
     with pytest.raises(ValueError, match="there is no leaf"):
-        inclusion_proof(LEAVES, index)
+        Tree(LEAVES).inclusion_proof(index)
 
 
 @pytest.mark.parametrize("old", [0, 71])
 def test_no_proof_for_a_tree_that_never_was(old: int):
     with pytest.raises(ValueError, match="no tree of"):
-        consistency_proof(LEAVES, old)
+        Tree(LEAVES).consistency_proof(old)

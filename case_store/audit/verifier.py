@@ -1,0 +1,545 @@
+"""Checks a bundle of the audit log, with nothing but Python and the log's public key.
+
+    python verify.py BUNDLE.zip --key log.vkey [--checkpoint SAVED.txt] [--max-age 1d]
+
+A bundle is a zip with `events.jsonl` (one event a line, its exact bytes), `checkpoint.txt` (what the log signed),
+`manifest.json`, for the bundle of one case `proofs.jsonl`, and the evidence under `evidence/`. This file imports
+nothing but the standard library; read it, it is meant to be read.
+
+What it relies on: SHA-256; Merkle trees as in RFC 6962; Ed25519 as in RFC 8032; signed notes, checkpoints and
+cosignatures as in C2SP (https://c2sp.org); JSON in the canonical form of RFC 8785.
+
+Exit codes: 0 everything holds; 2 the call or the bundle cannot be read; 10 altered; 11 missing; 12 truncated; 13 rolled
+back; 14 forked; 15 unsealed (only with --sealed); 16 stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import IO, Any
+
+CODES = {"altered": 10, "missing": 11, "truncated": 12, "rolled back": 13, "forked": 14, "unsealed": 15, "stale": 16}
+UNREADABLE = 2
+_LONGEST_LINE = 16 * 2**20
+
+
+class Unreadable(Exception):
+    """The call, the key or the bundle cannot be read at all."""
+
+
+class Found(Exception):
+    """Something does not hold; `kind` is one of the words in CODES."""
+
+    def __init__(self, kind: str, what: str) -> None:
+        super().__init__(what)
+        self.kind = kind
+
+
+# --- Ed25519 (RFC 8032, section 5.1), verification only ---------------------------------------------------------------
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+
+_Point = tuple[int, int, int, int]
+
+
+def _add(a: _Point, b: _Point) -> _Point:
+    e, f = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
+    g, h = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
+    p, q, r, s = f - e, h - g, h + g, f + e
+    return p * q % _P, r * s % _P, q * r % _P, p * s % _P
+
+
+def _times(factor: int, point: _Point) -> _Point:
+    result: _Point = (0, 1, 1, 0)
+    while factor:
+        if factor & 1:
+            result = _add(result, point)
+        point = _add(point, point)
+        factor >>= 1
+    return result
+
+
+def _x_of(y: int, sign: int) -> int | None:
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    if square == 0:
+        return None if sign else 0
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P:
+        return None
+    return _P - x if (x & 1) != sign else x
+
+
+_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
+_BASE_X = _x_of(_BASE_Y, 0) or 0
+_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
+
+
+def _point(content: bytes) -> _Point | None:
+    y = int.from_bytes(content, "little")
+    x = _x_of(y & (2**255 - 1), y >> 255)
+    y &= 2**255 - 1
+    return None if x is None else (x, y, 1, x * y % _P)
+
+
+def signature_holds(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Say whether the Ed25519 signature (64 bytes) of a message is that of the public key (32 bytes)."""
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    key, commitment = _point(public), _point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= _ORDER:
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % _ORDER
+    left, right = _times(scalar, _BASE), _add(commitment, _times(challenge, key))
+    return (left[0] * right[2] - right[0] * left[2]) % _P == 0 and (left[1] * right[2] - right[1] * left[2]) % _P == 0
+
+
+# --- keys, signed notes, checkpoints (C2SP) ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Key:
+    """The public key of a log."""
+
+    name: str
+    public: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """Read a line like NAME+1a2b3c4d+BASE64."""
+        name, _, rest = text.strip().partition("+")
+        key_id, _, encoded = rest.partition("+")
+        content = _decoded(encoded)
+        if not name or len(content) != 33 or content[0] != 1:
+            raise Unreadable("the key is no line like NAME+1a2b3c4d+BASE64, the content of audit-log.vkey")
+        key = cls(name, content[1:])
+        if key.id(1).hex() != key_id:
+            raise Unreadable("the key's line was changed: its name and key do not belong together")
+        return key
+
+    def id(self, algorithm: int) -> bytes:
+        """Return the four bytes by which signatures name this key."""
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes([algorithm]) + self.public).digest()[:4]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What the log signed: how many events it held, the root of their tree, and when."""
+
+    size: int
+    root: bytes
+    at: datetime | None
+
+    @classmethod
+    def parse(cls, note: str, key: Key) -> Checkpoint:
+        """Read a checkpoint that the key has signed."""
+        body, blank, signatures = note.rpartition("\n\n")
+        body += "\n"
+        lines = body.split("\n")
+        if not blank or len(lines) < 4 or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):
+            raise Found("altered", "the checkpoint is none: a name, a size and a root are its first three lines")
+        signed, at = False, None
+        for name, content in _signatures(signatures):
+            if name == key.name and content[:4] == key.id(1):
+                signed = signature_holds(key.public, body.encode(), content[4:])
+            elif name == key.name and content[:4] == key.id(4):
+                seconds = int.from_bytes(content[4:12], "big")
+                text = f"cosignature/v1\ntime {seconds}\n{body}".encode()
+                if signature_holds(key.public, text, content[12:]):
+                    at = datetime.fromtimestamp(seconds, timezone.utc)
+        if not signed:
+            raise Found("altered", f"the checkpoint is not signed by {key.name} (key {key.id(1).hex()})")
+        if lines[0] != key.name:
+            raise Found("altered", f"the checkpoint is of another log, {lines[0]}")
+        return cls(int(lines[1]), _decoded(lines[2]), at)
+
+
+def _signatures(text: str) -> Iterator[tuple[str, bytes]]:
+    for line in text.split("\n"):
+        found = re.fullmatch("\N{EM DASH} (\\S+) (\\S+)", line)
+        if found:
+            yield found[1], _decoded(found[2])
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+# --- the tree (RFC 6962) ----------------------------------------------------------------------------------------------
+
+
+def _leaf(content: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + content).digest()
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """A tree that grows leaf by leaf; keeps the roots of its complete subtrees only."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Put a leaf at the end."""
+        self._peaks.append(leaf)
+        self.size += 1
+        rest = self.size
+        while not rest & 1:
+            right = self._peaks.pop()
+            self._peaks[-1] = _node(self._peaks[-1], right)
+            rest >>= 1
+
+    def root(self) -> bytes:
+        """Return the root."""
+        if not self._peaks:
+            return hashlib.sha256(b"").digest()
+        root = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            root = _node(peak, root)
+        return root
+
+
+def root_by_proof(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes | None:
+    """Return the root that a proof of inclusion leads to (RFC 9162, 2.1.3.2); None when it fits no such place."""
+    if not 0 <= index < size:
+        return None
+    last = size - 1
+    for sibling in proof:
+        if last == 0:
+            return None
+        if index & 1 or index == last:
+            leaf = _node(sibling, leaf)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            leaf = _node(leaf, sibling)
+        index, last = index >> 1, last >> 1
+    return None if last else leaf
+
+
+# --- the bundle -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Bundle:
+    """What the zip holds. Events are read as a stream: a bundle may be greater than the memory."""
+
+    zip: zipfile.ZipFile
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path) -> Bundle:
+        """Open a bundle."""
+        try:
+            archive = zipfile.ZipFile(path)
+            manifest = json.loads(archive.read("manifest.json"))
+        except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+            raise Unreadable(f"{path} is no bundle: {error}") from None
+        if not isinstance(manifest, dict) or manifest.get("format") != "casewright-bundle/1":
+            raise Unreadable(f"{path} is no bundle of format casewright-bundle/1; use the verifier that came with it")
+        return cls(archive, manifest)
+
+    def text(self, name: str) -> str:
+        """Return a small file."""
+        try:
+            return self.zip.read(name).decode()
+        except (KeyError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+            raise Found("missing", f"{name} is not in the bundle, or is damaged ({error})") from None
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Return the lines of a file, without their ends."""
+        try:
+            with self.zip.open(name) as file:
+                yield from _lines(file, name)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise Found("altered", f"{name} is not in the bundle, or is damaged ({error})") from None
+
+    def digest(self, name: str) -> str | None:
+        """Return the SHA-256 of a file, None when it is not there."""
+        digest = hashlib.sha256()
+        try:
+            with self.zip.open(name) as file:
+                while piece := file.read(2**20):
+                    digest.update(piece)
+        except KeyError:
+            return None
+        except zipfile.BadZipFile:
+            raise Found("altered", f"{name} is damaged") from None
+        return digest.hexdigest()
+
+
+def _lines(file: IO[bytes], name: str) -> Iterator[bytes]:
+    while line := file.readline(_LONGEST_LINE):
+        if not line.endswith(b"\n"):
+            raise Found("truncated", f"{name} ends in the middle of a line")
+        yield line[:-1]
+
+
+# --- the checks -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Check:
+    """One run of the verifier."""
+
+    bundle: Bundle
+    key: Key
+    saved: str | None
+    max_age: timedelta | None
+    now: datetime
+    say: Callable[[str], None]
+    must_be_sealed: bool = False
+    tree: Tree = field(default_factory=Tree)
+    heads: dict[str, tuple[int, str | None]] = field(default_factory=dict)
+    last: dict[str, Any] | None = None
+    evidence: set[str] = field(default_factory=set)
+    checkpoint: Checkpoint = Checkpoint(0, b"", None)
+    pinned: Checkpoint | None = None
+    pinned_root: bytes | None = None
+    tells_of_export: dict[str, Any] | None = None
+    number: int = 0
+    count: int = 0
+    unsealed: int = 0
+
+    def run(self) -> None:
+        """Take all steps; the first that does not hold raises `Found`."""
+        self.checkpoint = self._step("the checkpoint is signed by the log", self._signed)
+        self.pinned = self._step("the saved checkpoint is signed by the log", self._saved) if self.saved else None
+        whole = self.bundle.manifest.get("scope") == "all"
+        self._step("every event is as it was written, and its stream has no gap", self._whole if whole else self._case)
+        self._step("the bundle is complete: it holds the event of its own export", self._complete)
+        if self.pinned:
+            self._step("what was saved before is the beginning of this", self._continues)
+        self._step("the evidence is what the events say", self._evidence)
+        self._step("the newest events are sealed", self._sealed)
+        if self.max_age is not None:
+            self._step(f"the log was alive within {self.max_age}", self._alive)
+
+    def _step(self, name: str, check: Callable[[], Any]) -> Any:
+        self.number += 1
+        try:
+            result = check()
+        except Found as found:
+            self.say(f"{self.number:2}  FAIL  {name}: {found.kind}; {found}")
+            raise
+        self.say(f"{self.number:2}  ok    {name}{f' ({result})' if isinstance(result, str) else ''}")
+        return result
+
+    def _signed(self) -> Checkpoint:
+        return Checkpoint.parse(self.bundle.text("checkpoint.txt"), self.key)
+
+    def _saved(self) -> Checkpoint:
+        return Checkpoint.parse(self.saved or "", self.key)
+
+    def _whole(self) -> str:
+        """All events, in the order of the tree: the root is computed anew."""
+        at_size = {0: self.tree.root()}
+        wanted = {one.size for one in (self.checkpoint, self.pinned) if one}
+        for line in self.bundle.lines("events.jsonl"):
+            self.tree.add(self._event(line))
+            if self.tree.size in wanted:
+                at_size[self.tree.size] = self.tree.root()
+        if self.checkpoint.size > self.tree.size:
+            raise Found("truncated", f"the log signed {self.checkpoint.size} events, here are {self.tree.size}")
+        if at_size[self.checkpoint.size] != self.checkpoint.root:
+            raise Found("altered", f"the {self.checkpoint.size} events have another root than the log signed")
+        self.unsealed = self.tree.size - self.checkpoint.size
+        self.pinned_root = at_size.get(self.pinned.size) if self.pinned else None
+        return f"{self.count} events in {len(self.heads)} streams"
+
+    def _case(self) -> str:
+        """The events of one stream, each with the proof that it is in the tree."""
+        proofs = self.bundle.lines("proofs.jsonl")
+        for line in self.bundle.lines("events.jsonl"):
+            leaf, proof = self._event(line), self._proof(next(proofs, b""))
+            if proof is None:
+                self.unsealed += 1
+                continue
+            if self.unsealed:
+                raise Found("altered", f"event {self.count} is sealed, and one before it is not")
+            if root_by_proof(leaf, proof[0], self.checkpoint.size, proof[1]) != self.checkpoint.root:
+                raise Found("altered", f"event {self.count} is not in the tree that the log signed")
+        if next(proofs, None) is not None:
+            raise Found("missing", "there are more proofs than events")
+        streams = sorted(self.heads)
+        if streams != [self.bundle.manifest.get("stream")]:
+            raise Found("altered", f"these are events of {streams or 'nothing'}, not of the case in the manifest")
+        return f"{self.count} events of {streams[0]}"
+
+    def _proof(self, line: bytes) -> tuple[int, list[bytes]] | None:
+        try:
+            proof = json.loads(line)
+            if proof is None:
+                return None
+            return int(proof["index"]), [bytes.fromhex(one) for one in proof["path"]]
+        except (ValueError, KeyError, TypeError):
+            raise Found("altered", f"the proof of event {self.count} cannot be read") from None
+
+    def _event(self, line: bytes) -> bytes:
+        """Check one event's form and place in its stream; return its leaf hash."""
+        self.count += 1
+        try:
+            body = json.loads(line)
+            stream, version = body["stream"], body["schema_v"]
+            again = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        except (ValueError, KeyError, TypeError):
+            raise Found("altered", f"event {self.count} is no event") from None
+        if again != line:
+            raise Found("altered", f"event {self.count} is not in its canonical form")
+        leaf, (seq, head) = _leaf(line), self.heads.get(stream, (0, None))
+        if version != 1:
+            self._require_place(body, seq, head)
+        elif "seq" in body or seq < 0:
+            raise Found("altered", f"event {self.count} has a number, and its version has none")
+        self.heads[stream] = (seq + 1, leaf.hex())
+        self.last = body
+        if body.get("type") == "audit.exported" and body.get("event_id") == self.bundle.manifest.get("export"):
+            self.tells_of_export = body
+        if body.get("type") == "evidence.attached":
+            self.evidence.add(str(body["changes"].get("sha256", [None, None])[1]))
+        return leaf
+
+    def _require_place(self, body: dict[str, Any], seq: int, head: str | None) -> None:
+        name = f"event {self.count} ({body.get('type')} in {body['stream']})"
+        if not isinstance(body.get("seq"), int) or body["seq"] <= seq:
+            raise Found("altered", f"{name} has the number {body.get('seq')} after {seq}")
+        if body["seq"] > seq + 1:
+            raise Found(
+                "missing", f"{name} has the number {body['seq']}, and {body['seq'] - seq - 1} before it are missing"
+            )
+        if body.get("prev") != head:
+            raise Found("altered", f"{name} does not follow the event before it: that one was changed")
+
+    def _complete(self) -> str:
+        told = self.tells_of_export
+        if told is None:
+            raise Found("truncated", "the event that tells of this export is not in it")
+        if self.bundle.manifest.get("scope") != "all" and told is not self.last:
+            raise Found("altered", "events stand after the one that tells of this export")
+        return f"exported {told['ts']} by {told['actor']['kind']} {told['actor']['id']}"
+
+    def _continues(self) -> str | None:
+        pinned, size = self.pinned, self.checkpoint.size
+        if pinned is None:
+            return None
+        if pinned.size > size:
+            raise Found("rolled back", f"the log held {pinned.size} events before, and {size} now")
+        if self.bundle.manifest.get("scope") == "all":
+            if self.pinned_root != pinned.root:
+                raise Found("forked", f"the first {pinned.size} events are not those that were there before")
+            return f"{pinned.size} events"
+        if pinned.size == size and pinned.root != self.checkpoint.root:
+            raise Found("forked", f"the log signed two different trees of {size} events")
+        return None if pinned.size == size else "only its size; a whole export can be compared with it"
+
+    def _evidence(self) -> str:
+        names = [one for one in self.bundle.zip.namelist() if one.startswith("evidence/")]
+        for name in names:
+            digest = name.removeprefix("evidence/")
+            if digest not in self.evidence:
+                raise Found("altered", f"{name} is named by no event")
+            if self.bundle.digest(name) != digest:
+                raise Found("altered", f"{name} has another content than its event says")
+        if self.bundle.manifest.get("with_evidence") and (lost := self.evidence - {one[9:] for one in names}):
+            raise Found("missing", f"evidence {min(lost)} is not in the bundle")
+        return f"{len(names)} of {len(self.evidence)} files are in the bundle"
+
+    def _sealed(self) -> str | None:
+        if self.unsealed and self.must_be_sealed:
+            raise Found("unsealed", f"{self.unsealed} events are not in the signed tree yet")
+        return f"{self.unsealed} are not yet; nothing proves those" if self.unsealed else None
+
+    def _alive(self) -> str:
+        at = self.checkpoint.at
+        if at is None or self.now - at > (self.max_age or timedelta()):
+            raise Found("stale", f"the newest checkpoint is of {at or 'no known time'}")
+        return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def verify(
+    path: Path,
+    key_text: str,
+    *,
+    saved: str | None = None,
+    max_age: timedelta | None = None,
+    must_be_sealed: bool = False,
+    now: datetime | None = None,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Verify a bundle; prints each step and returns the exit code."""
+    try:
+        check = Check(
+            Bundle.open(path),
+            Key.parse(key_text),
+            saved,
+            max_age,
+            now or datetime.now(timezone.utc),
+            say,
+            must_be_sealed,
+        )
+        check.run()
+    except Unreadable as error:
+        say(f"cannot be verified: {error}")
+        return UNREADABLE
+    except Found as found:
+        say(f"{found.kind.upper()}: {found}")
+        return CODES[found.kind]
+    say(f"Everything holds: {check.count} events, signed by {check.key.name}.")
+    return 0
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if not found:
+        raise argparse.ArgumentTypeError("write it like 30s, 10m, 6h or 1d")
+    return timedelta(seconds=int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Check a bundle of a Casewright audit log.")
+    parser.add_argument("bundle", type=Path, help="the zip")
+    parser.add_argument(
+        "--key", type=Path, required=True, help="the log's public key, one line, from a source you trust"
+    )
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint that you saved before")
+    parser.add_argument("--max-age", type=_age, help="how old the newest checkpoint may be: 30s, 10m, 6h, 1d")
+    parser.add_argument(
+        "--sealed", action="store_true", help="refuse a bundle with events that are not in the tree yet"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        key = given.key.read_text(encoding="ascii")
+        saved = given.checkpoint.read_text(encoding="utf-8") if given.checkpoint else None
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"cannot be verified: {error}")
+        return UNREADABLE
+    return verify(given.bundle, key, saved=saved, max_age=given.max_age, must_be_sealed=given.sealed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
