@@ -41,11 +41,13 @@ async def task(tx: Tx, task_id: str, *, lock: bool = False) -> Task:
     """Find a task by id; `lock` locks its case first and reads it anew."""
     if lock and (held := tx.held.get((Task, task_id))) is not None:
         return cast("Task", held)
-    if lock:
+    if lock and not tx.held:
         await _lock_case_of(tx, task_id)
     found = await _one(tx, select(Task).where(Task.id == task_id), anew=lock)
     if found is None:
         raise NotFound(f"there is no task {task_id}", next_step="see: casewright task list")
+    if lock and (Case, found.case_id) not in tx.held:
+        return (await locked(tx, found))[1]
     if lock:
         tx.held[Task, found.id] = found
     return found

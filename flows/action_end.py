@@ -30,16 +30,13 @@ class Ended:
     harmless: bool = False
 
 
-async def put_on_record(
-    own: Resources, task_id: str, execution_id: str, ended: Ended, *, again: bool, by: Actor
-) -> None:
+async def put_on_record(own: Resources, begun: models.Execution, ended: Ended, *, again: bool, by: Actor) -> None:
     """Write the end of an execution; the files' bytes are stored before the transaction begins."""
     result = ended.result or Result()
     stored = [(one, await own.blobs.put(one.content)) for one in result.evidence]
     async with own.store.transaction() as tx:
-        task = await find.task(tx, task_id, lock=True)
-        case = await find.case(tx, task.case_id, lock=True)
-        execution = await tx.session.get_one(models.Execution, execution_id)
+        case, execution = await find.locked(tx, begun)
+        task = await find.task(tx, execution.task_id, lock=True)
         attached = [
             await evidence.attach(
                 tx,

@@ -78,7 +78,7 @@ async def carry_out(case_id: str, task_id: str) -> None:
         begun = await _begin(own, case_id, task_id, by)
         ended = await _run(own, begun)
         again = ended.harmless and may_try_again
-        await put_on_record(own, begun.task.id, begun.execution.id, ended, again=again, by=by)
+        await put_on_record(own, begun.execution, ended, again=again, by=by)
     if again:
         raise ActionTriedAgain
     if ended.outcome != "succeeded":

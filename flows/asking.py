@@ -41,9 +41,10 @@ async def keep_asked(own: Resources, client: PrefectClient, view: View, run_id: 
     """
     async with own.store.reading() as tx:
         wanted = await _unasked(tx, view.case, view.stage, busy)
+        stale = await _stale(tx, view.case)
     place = Place(view.case.number, view.stage.key, run_id)
     await asyncio.gather(
-        close_stale(own, client, view.case),
+        *(_close(own, client, question, task) for question, task in stale),
         *(
             prefect_questions.ask(client, own.store, place, one.task, view.sop.task(one.task.key), one.facts, now())
             for one in wanted
@@ -54,8 +55,12 @@ async def keep_asked(own: Resources, client: PrefectClient, view: View, run_id: 
 async def close_stale(own: Resources, client: PrefectClient, case: models.Case) -> None:
     """Close the open questions of a case whose tasks need no person any more."""
     async with own.store.reading() as tx:
-        stale = [(question, task) for question, task in await questions.open_questions(tx, case) if not _asks(task)]
+        stale = await _stale(tx, case)
     await asyncio.gather(*(_close(own, client, question, task) for question, task in stale))
+
+
+async def _stale(tx: Tx, case: models.Case) -> list[tuple[models.Question, models.Task]]:
+    return [(question, task) for question, task in await questions.open_questions(tx, case) if not _asks(task)]
 
 
 async def _close(own: Resources, client: PrefectClient, question: models.Question, task: models.Task) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from prefect import flow
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
@@ -17,7 +17,7 @@ from case_store import find, models, questions, signals, sops
 from case_store.actor import Actor
 from case_store.errors import StoreError, StoreUnavailable
 from case_store.refusals import AlreadyDecided
-from flows import decisions, names, question_form
+from flows import decisions, names, question_form, wake
 from flows import questions as prefect_questions
 from flows.clock import now
 from flows.resources import Resources, resources
@@ -41,21 +41,30 @@ async def manual_task(task_id: str, attempt: int) -> State[None]:
     run_id = context.flow_run.id
     async with resources() as own, get_client() as client:
         try:
-            entered = await prefect_questions.answer_to(client, run_id, task_id, attempt)
-            message = await _decide(own, run_id, task_id, entered)
-        except StoreUnavailable:
-            raise  # nothing is wrong with the answer: the sweep has the run carried out again
-        except AlreadyDecided as error:
-            await _close(own, task_id, attempt, run_id)
-            return Completed(name="AlreadyDecided", message=f"{error} Your answer was not used.")
-        except (StoreError, LookupError) as error:
-            reason = error.diagnostics() if isinstance(error, StoreError) else str(error)
-            await _close(own, task_id, attempt, run_id, refusal=reason)
-            # A run that was created in Suspended counts as run no. 0, so Prefect would try it again; it does not when
-            # the state is forced.
-            await client.set_flow_run_state(run_id, _refused(reason), force=True)
-            return _refused(reason)
-        return Completed(message=message)
+            return await _put_on_record(own, client, run_id, task_id, attempt)
+        finally:
+            wake.relay()
+
+
+async def _put_on_record(
+    own: Resources, client: PrefectClient, run_id: UUID, task_id: str, attempt: int
+) -> State[None]:
+    try:
+        entered = await prefect_questions.answer_to(client, run_id, task_id, attempt)
+        message = await _decide(own, run_id, task_id, entered)
+    except StoreUnavailable:
+        raise  # nothing is wrong with the answer: the sweep has the run carried out again
+    except AlreadyDecided as error:
+        await _close(own, task_id, attempt, run_id)
+        return Completed(name="AlreadyDecided", message=f"{error} Your answer was not used.")
+    except (StoreError, LookupError) as error:
+        reason = error.diagnostics() if isinstance(error, StoreError) else str(error)
+        await _close(own, task_id, attempt, run_id, refusal=reason)
+        # A run that was created in Suspended counts as run no. 0, so Prefect would try it again; it does not when the
+        # state is forced.
+        await client.set_flow_run_state(run_id, _refused(reason), force=True)
+        return _refused(reason)
+    return Completed(message=message)
 
 
 def _refused(reason: str) -> State[None]:

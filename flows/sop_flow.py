@@ -21,7 +21,7 @@ from prefect.states import Cancelled, Completed, Suspended
 from case_store import cases, find, models, scope, signals, sops, stages
 from case_store.actor import Actor
 from case_store.store import Tx
-from flows import asking, board, case_pass, names, opening, steps
+from flows import asking, board, case_pass, names, opening, steps, wake
 from flows.case_pass import Pass
 from flows.clock import now
 from flows.resources import Resources, resources
@@ -72,8 +72,11 @@ async def _follow(loaded: LoadedSop, request: opening.Request) -> State[None]:
     async with resources() as own, get_client() as client:
         case = await opening.case_of_run(own, client, loaded, request, context.flow_run)
         with tags(names.TAG, names.case_tag(case.number)):
-            async with case_pass.over(own.store, case.id, str(run_id)) as one_pass:
-                return await _Case(own, client, one_pass, case.id, run_id).carry_out()
+            try:
+                async with case_pass.over(own.store, case.id, str(run_id)) as one_pass:
+                    return await _Case(own, client, one_pass, case.id, run_id).carry_out()
+            finally:
+                wake.relay()  # somebody may have decided something that this pass saw no more
 
 
 class _Case:

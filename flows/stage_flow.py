@@ -72,18 +72,21 @@ class _Stage:
 
     async def carry_out(self) -> State[None]:
         """Take every step that needs no person; return Completed, or Paused while people have to decide."""
-        await steps.recover(self._own, self._case_id, self._key, by=self._by)
-        seen: object = None
+        view = await self._advance()
+        if view.plan.running:
+            await steps.recover(self._own, self._case_id, self._key, by=self._by)
+            view = await self._advance()
+        before: View | None = None
         try:
-            while not (view := await self._advance()).over:
+            while not view.over:
                 self._start_actions(view)
-                if view.states != seen:
-                    await self._ask(view)
-                    seen = view.states
+                if before is None or view.states != before.states:
+                    await self._ask(view, before)
                 if self._actions:
                     await self._until_something_happens()
                 elif not await self._pass.moved():
                     return _waiting(view)
+                before, view = view, await self._advance()
         finally:
             await self._stop_actions()
         await steps.finish(self._own, self._case_id, self._key, by=self._by)
@@ -99,7 +102,9 @@ class _Stage:
                 carried_out: Any = run(self._case_id, view.tasks[key].id, return_state=True)
                 self._actions[key] = asyncio.ensure_future(carried_out)
 
-    async def _ask(self, view: View) -> None:
+    async def _ask(self, view: View, before: View | None) -> None:
+        if before is not None and not (before.asks or view.asks):
+            return
         await asking.keep_asked(self._own, self._client, view, self._run_id, busy=self._actions.keys())
 
     async def _until_something_happens(self) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from case_store import find, models, progress, scope, sops, stages, tasks
 from case_store.actor import Actor
+from case_store.lifecycle import ASKS_A_PERSON
 from case_store.progress import Next, TaskFacts
 from case_store.store import Tx
 from flows.clock import now
@@ -33,6 +34,11 @@ class View:
     def over(self) -> bool:
         """Say whether nothing is left to do here."""
         return self.plan.done or self.case.state != "open"
+
+    @property
+    def asks(self) -> bool:
+        """Say whether a task here asks a person."""
+        return any(task.state in ASKS_A_PERSON for task in self.tasks.values())
 
     @property
     def states(self) -> tuple[tuple[str, str], ...]:
@@ -59,10 +65,6 @@ async def recover(own: Resources, case_id: str, stage_key: str, *, by: Actor) ->
 
     An idempotent action is simply started again. Of any other nobody knows whether it took effect: a person is asked.
     """
-    async with own.store.reading() as tx:
-        view = await _view(tx, case_id, stage_key)
-    if not any(task.state == "running" for task in view.tasks.values()):
-        return
     async with own.store.transaction() as tx:
         view = await _view(tx, case_id, stage_key)
         for task in view.tasks.values():

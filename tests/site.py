@@ -260,6 +260,11 @@ class Desk:
         assert said["status"] == "ACCEPT", said
         return question
 
+    async def start(self, deployment_id: str, **parameters: Any) -> dict[str, Any]:
+        """Start a run of a deployment, as the UI does, and return it."""
+        path = f"/deployments/{deployment_id}/create_flow_run"
+        return (await self._request("POST", path, json={"parameters": parameters})).json()
+
     async def run(self, run_id: str) -> dict[str, Any]:
         """Return a flow run as the server has it."""
         return (await self._request("GET", f"/flow_runs/{run_id}")).json()

@@ -24,7 +24,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -163,7 +163,7 @@ class Checkpoint:
                 seconds = int.from_bytes(content[4:12], "big")
                 text = f"cosignature/v1\ntime {seconds}\n{body}".encode()
                 if signature_holds(key.public, text, content[12:]):
-                    at = datetime.fromtimestamp(seconds, timezone.utc)
+                    at = datetime.fromtimestamp(seconds, UTC)
         if not signed:
             raise Found("altered", f"the checkpoint is not signed by {key.name} (key {key.id(1).hex()})")
         if lines[0] != key.name:
@@ -480,6 +480,10 @@ class Check:
         return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _to_stdout(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 def verify(
     path: Path,
     key_text: str,
@@ -488,7 +492,7 @@ def verify(
     max_age: timedelta | None = None,
     must_be_sealed: bool = False,
     now: datetime | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = _to_stdout,
 ) -> int:
     """Verify a bundle; prints each step and returns the exit code."""
     try:
@@ -497,7 +501,7 @@ def verify(
             Key.parse(key_text),
             saved,
             max_age,
-            now or datetime.now(timezone.utc),
+            now or datetime.now(UTC),
             say,
             must_be_sealed,
         )
@@ -536,7 +540,7 @@ def main(arguments: list[str] | None = None) -> int:
         key = given.key.read_text(encoding="ascii")
         saved = given.checkpoint.read_text(encoding="utf-8") if given.checkpoint else None
     except (OSError, UnicodeDecodeError) as error:
-        print(f"cannot be verified: {error}")
+        _to_stdout(f"cannot be verified: {error}")
         return UNREADABLE
     return verify(given.bundle, key, saved=saved, max_age=given.max_age, must_be_sealed=given.sealed)
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -10,6 +11,7 @@ from cyclopts import App, Parameter
 from case_store import audit, find, views
 from case_store.actor import Actor
 from case_store.audit import TrailEvent
+from case_store.audit.fold import Folded
 from case_store.errors import NotSealed
 from case_store.models import Case
 from case_store.store import CaseStore, Tx
@@ -134,26 +136,81 @@ async def _write_bundle(
 
 
 @app.command
-def verify(
-    bundle: Path,
+async def verify(
+    bundle: Path | None = None,
     *,
+    state: Annotated[bool, Parameter(negative=(), help="Compare this installation's tables with its events.")] = False,
     key: Annotated[Path | None, Parameter(help="The log's public key; default: that of this installation.")] = None,
     checkpoint: Annotated[Path | None, Parameter(help="A checkpoint that you saved before.")] = None,
     max_age: Annotated[str | None, Parameter(help="How old the newest checkpoint may be: 30s, 10m, 6h, 1d.")] = None,
     sealed: Annotated[bool, Parameter(negative=(), help="Refuse events that are not in the tree yet.")] = False,
     call: Here,
 ) -> int:
-    """Verify a bundle, step by step; a stranger runs the verify.py in it and sees the same.
+    """Verify a bundle, step by step, as the verify.py in it does; or, with --state, the tables of this installation.
 
     Exit codes: 0 everything holds, 2 unreadable, 10 altered, 11 missing, 12 truncated, 13 rolled back, 14 forked,
     15 unsealed, 16 stale.
     """
     from case_store.audit import keys, verifier
 
+    if state:
+        return await _verify_state(call)
+    if bundle is None:
+        raise ConsoleError("there is nothing to verify", next_step="name a bundle, or give --state")
     given = ["--checkpoint", str(checkpoint)] if checkpoint else []
     given += ["--max-age", max_age] if max_age else []
     given += ["--sealed"] if sealed else []
     return verifier.main([str(bundle), "--key", str(key or call.settings.keys / keys.PUBLIC), *given])
+
+
+async def _verify_state(call: Call) -> int:
+    from case_store.audit import fold, verifier
+
+    count = 0
+    async with call.reading() as tx:
+        with call.printer.err.status("comparing the tables with the events"):
+            async for one in fold.differences(tx):
+                call.printer.line(str(one))
+                count += 1
+    if count:
+        call.printer.say(f"{count} differences: somebody changed the tables around the case store")
+        return verifier.CODES["altered"]
+    call.printer.say("Everything in the tables is what the events say.")
+    return 0
+
+
+@app.command
+async def replay(
+    *,
+    case: Annotated[str, Parameter(help="The case, by its number.")],
+    at: Annotated[datetime | None, Parameter(help="As it was then (UTC where no zone is named).")] = None,
+    seq: Annotated[int | None, Parameter(help="As it was after so many of its events.")] = None,
+    as_json: AsJson = False,
+    call: Here,
+) -> None:
+    """Show a case as it was, made from its events alone."""
+    from case_store.audit import fold
+
+    until = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+    async with call.reading() as tx:
+        last, rows = await fold.replay(tx, await find.case(tx, case), until=until, seq=seq)
+    if as_json:
+        found = [{"type": row.type, "id": row.id, "version": row.version, **row.values} for row in rows.values()]
+        call.printer.json({"seq": last, "rows": found})
+        return
+    for row in rows.values():
+        if row.type == "case":
+            told = " · ".join(f"{name} {row.values.get(name)}" for name in ("severity", "state", "sop_key"))
+            call.printer.say(f"CASE-{row.values['number']}  {row.values['title']}\n{told} · after {last} events")
+    columns = [
+        Column[Folded]("Task", lambda row: str(row.values["key"])),
+        Column[Folded]("Title", lambda row: str(row.values["title"])),
+        Column[Folded]("State", lambda row: str(row.values["state"])),
+        Column[Folded]("Decision", lambda row: str(row.values.get("decision") or "")),
+        Column[Folded]("Signed by", lambda row: str(row.values.get("signed_by") or "")),
+    ]
+    listed = [row for row in rows.values() if row.type == "task"]
+    call.printer.listing("tasks", listed, columns, as_json=False, empty="the case did not exist yet")
 
 
 @app.command

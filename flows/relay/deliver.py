@@ -23,7 +23,7 @@ from flows.resources import Resources
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY = 0.1
+_LOOK_EVERY = 0.25  # for what other processes decide; our own runs call
 _AT_ONCE = 4  # more at once keep Prefect's SQLite busy with refusing them
 _FIRST_PAUSE = timedelta(milliseconds=100)
 _LONGEST_PAUSE = timedelta(seconds=5)

@@ -128,10 +128,7 @@ async def test_starts_in_prefect_with_title_severity_and_alert(desk: Desk) -> No
         )
     assert new
     deployment = (await desk.client.get("/deployments/name/short/short")).json()
-    parameters = {"title": "From Prefect", "severity": "high", "alert": alert.id}
-    run = (
-        await desk._request("POST", f"/deployments/{deployment['id']}/create_flow_run", json={"parameters": parameters})
-    ).json()
+    run = await desk.start(deployment["id"], title="From Prefect", severity="high", alert=alert.id)
 
     async def opened() -> models.Case | None:
         async with desk.store.reading() as tx:
@@ -164,8 +161,7 @@ async def test_starts_in_prefect_for_a_case_that_exists(desk: Desk) -> None:
     await desk.question(case.number, "judge")
     first = await desk.root(case.number)
     deployment = (await desk.client.get("/deployments/name/short/short")).json()
-    given = {"parameters": {"case_id": f"CASE-{case.number}"}}
-    made = (await desk._request("POST", f"/deployments/{deployment['id']}/create_flow_run", json=given)).json()
+    made = await desk.start(deployment["id"], case_id=f"CASE-{case.number}")
 
     async def taken_over() -> bool:
         return await desk.root(case.number) == made["id"]

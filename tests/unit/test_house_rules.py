@@ -18,6 +18,7 @@ STORE = "case_store/store.py"
 
 # Where the time may be asked for: the edges, from where it is handed down as `at=`. Each with its reason.
 CLOCK_EDGES: dict[str, str] = {
+    "case_store/audit/verifier.py": "a program of its own, which strangers start",
     "console/call.py": "a command is given now",
     "flows/clock.py": "a flow run and the relay act now",
 }

@@ -22,6 +22,9 @@ _QUEUED = (
     " INSERT INTO audit_pending (event_id) VALUES (NEW.event_id);"
     " UPDATE audit_streams SET seq = NEW.seq, head = NEW.leaf WHERE stream = NEW.stream AND NEW.seq IS NOT NULL; END"
 )
+_QUEUED_POSTGRESQL = (
+    "CREATE TRIGGER audit_events_queued AFTER INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION casewright_queue()"
+)
 QUEUE = """
 BEGIN
     INSERT INTO audit_pending (event_id) VALUES (NEW.event_id);
@@ -57,9 +60,5 @@ def postgresql_functions() -> list[str]:
 
 def postgresql_triggers() -> list[Trigger]:
     """Return the triggers on PostgreSQL."""
-    name = "audit_events_queued"
-    create = (
-        f"CREATE TRIGGER {name} AFTER INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION {next(iter(FUNCTIONS))}()"
-    )
     kept = [trigger for table in WRITTEN_ONCE for trigger in spine.written_once(table)]
-    return [Trigger("audit_events", name, create), *kept]
+    return [Trigger("audit_events", "audit_events_queued", _QUEUED_POSTGRESQL), *kept]

@@ -44,14 +44,15 @@ def downgrade() -> None:
             next_step="drop the database yourself, if that is what you want",
         )
     if connection.dialect.name == "sqlite":
-        for name in ("audit_events_stream", "audit_events_queued"):
-            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        connection.exec_driver_sql("DROP TRIGGER audit_events_stream")
+        connection.exec_driver_sql("DROP TRIGGER audit_events_queued")
     else:
         connection.exec_driver_sql("DROP FUNCTION casewright_queue() CASCADE")
     tables().drop_all(connection, checkfirst=False)
     op.drop_index("ix_audit_events_stream_seq", "audit_events")
-    for name in EVENT_COLUMNS:
-        connection.exec_driver_sql(f"ALTER TABLE audit_events DROP COLUMN {name}")
+    # Not op.drop_column: in batch mode it would make the table anew, and its triggers would be gone.
+    connection.exec_driver_sql("ALTER TABLE audit_events DROP COLUMN seq")
+    connection.exec_driver_sql("ALTER TABLE audit_events DROP COLUMN leaf")
 
 
 def _guard_postgresql(connection: Connection) -> None:

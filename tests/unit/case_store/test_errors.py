@@ -26,7 +26,7 @@ def test_message_and_next_step_of_the_moment_take_precedence():
 
 def test_what_is_temporary_can_be_told_from_what_is_not():
     temporary = {kind.__name__ for kind in ALL if issubclass(kind, StoreUnavailable)}
-    assert temporary == {"StoreUnavailable", "StoreBusy", "CommitUnknown", "ConcurrentChange"}
+    assert temporary == {"StoreUnavailable", "StoreBusy", "CommitUnknown", "ConcurrentChange", "NotSealed"}
 
 
 @pytest.mark.parametrize("actor", [Actor.person("p-1"), Actor.system("relay"), Actor.run("f:1")])

@@ -1,0 +1,80 @@
+"""Keys, checkpoints, bundles and replays at the command line."""
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from case_store.audit import keys
+
+
+@pytest.fixture
+def sealing(filled, home):
+    """A home with the key of a relay; the command line seals by itself then."""
+    keys.load_or_create(home / "keys")
+    return filled
+
+
+def test_a_bundle_is_written_and_verified(sealing, casewright, tmp_path):
+    opened = casewright("case", "open", "--sop", "phishing", "--title", "Odd mail")
+    assert opened.code == 0, opened.err
+    for name, options in (("all.zip", []), ("case.zip", ["--case", "1"])):
+        written = casewright("audit", "export", "--bundle", str(tmp_path / name), *options)
+        assert written.code == 0, written.err
+        assert f"casewright audit verify {tmp_path / name}" in written.err + written.out
+        verified = casewright("audit", "verify", str(tmp_path / name), "--sealed", "--max-age", "1h")
+        assert (verified.code, "Everything holds" in verified.out) == (0, True), verified.out + verified.err
+
+
+def test_a_bundle_that_was_cut_is_told_by_its_exit_code(sealing, casewright, tmp_path):
+    casewright("audit", "export", "--bundle", str(tmp_path / "all.zip"))
+    content = (tmp_path / "all.zip").read_bytes()
+    (tmp_path / "cut.zip").write_bytes(content[: len(content) // 2])
+    cut = casewright("audit", "verify", str(tmp_path / "cut.zip"))
+    assert (cut.code, "cannot be verified" in cut.out) == (2, True)
+    later = casewright("audit", "export", "--bundle", str(tmp_path / "later.zip"))
+    assert later.code == 0
+    saved = tmp_path / "saved.txt"
+    saved.write_text(casewright("audit", "checkpoint").out)
+    assert casewright("audit", "verify", str(tmp_path / "all.zip"), "--checkpoint", str(saved)).code == 13
+    assert casewright("audit", "verify", str(tmp_path / "later.zip"), "--checkpoint", str(saved)).code == 0
+
+
+def test_the_key_is_one_line(sealing, casewright, home):
+    assert casewright("audit", "key").out == f"{keys.public_key(home / 'keys')}\n"
+
+
+@pytest.mark.parametrize("words", [("key",), ("checkpoint",), ("verify",), ("export", "--out", "a", "--bundle", "b")])
+def test_what_is_not_there_is_said_with_what_to_do(filled, casewright, words):
+    refused = casewright("audit", *words)
+    assert refused.code == 1
+    assert "next:" in refused.err
+
+
+def test_a_case_is_shown_as_it_was(filled, casewright):
+    casewright("case", "open", "--sop", "phishing", "--title", "Odd mail")
+    now = casewright("audit", "replay", "--case", "1", "--json").json
+    assert {row["type"] for row in now["rows"]} >= {"case", "stage", "task"}
+    first = casewright("audit", "replay", "--case", "1", "--seq", "1", "--json").json
+    assert [row["type"] for row in first["rows"]] == ["case"]
+    assert first["rows"][0]["title"] == "Odd mail"
+    long_ago = casewright("audit", "replay", "--case", "1", "--at", "2020-01-01")
+    assert (long_ago.code, "did not exist yet" in long_ago.out + long_ago.err) == (0, True)
+    shown = casewright("audit", "replay", "--case", "1", "--at", datetime.now(UTC).isoformat())
+    assert "CASE-1" in shown.out
+    assert json.dumps(now).count('"state": "waiting"') > 10
+
+
+def test_a_change_around_the_case_store_is_named(filled, casewright, home):
+    casewright("case", "open", "--sop", "phishing", "--title", "Odd mail")
+    assert casewright("audit", "verify", "--state").code == 0
+    with closing(sqlite3.connect(home / "casewright.db")) as connection, connection:
+        ((guard,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'cases_update'").fetchall()
+        connection.execute("DROP TRIGGER cases_update")
+        connection.execute("UPDATE cases SET title = 'Nothing happened'")
+        connection.execute(guard)
+    differs = casewright("audit", "verify", "--state")
+    assert differs.code == 10
+    assert 'title is "Nothing happened", and by its events "Odd mail"' in differs.out
