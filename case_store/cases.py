@@ -197,4 +197,5 @@ async def _link(tx: Tx, case: Case, alert: Alert, *, by: Actor, at: datetime) ->
     of_alert = select(Evidence).where(Evidence.alert_id == alert.id, Evidence.case_id.is_(None))
     for evidence in await tx.session.scalars(of_alert):
         evidence.case_id = case.id
-        tx.record("evidence.linked", evidence, by=by, at=at, case=case)
+        facts = {"name": evidence.name, "sha256": evidence.sha256}
+        tx.record("evidence.linked", evidence, by=by, at=at, case=case, facts=facts)

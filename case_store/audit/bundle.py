@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from case_store.audit.ledger import stream_of
 from case_store.audit.merkle import Tree
 from case_store.audit.trail import CHUNK, record_export
 from case_store.errors import NotSealed
-from case_store.models import AuditCheckpoint, AuditEvent, AuditLeaf, Case, Evidence
+from case_store.models import AuditCheckpoint, AuditEvent, AuditLeaf, Case
 
 if TYPE_CHECKING:
     from case_store.actor import Actor
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "casewright-bundle/1"
 _LOOK_EVERY: Final = 0.2
+_OF_EVIDENCE: Final = '"type":"evidence.'
 _HOW_TO: Final = """This bundle can be checked without Casewright, and without trusting whoever made it:
 
     python verify.py {name} --key audit-log.vkey
@@ -92,13 +93,14 @@ async def write(
     try:
         with ZipFile(part, "w", ZIP_DEFLATED) as archive:
             async with store.reading() as tx:
-                events = await _write_events(tx, archive, contents)
-                evidence = await _write_evidence(tx, archive, case, blobs)
+                events, evidence = await _write_events(tx, archive, contents)
+            if blobs is not None:
+                await _write_evidence(archive, evidence, blobs)
             _write_rest(archive, contents, out.name, at, events, with_evidence=blobs is not None)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
-    return Bundled(events, evidence, contents.checkpoint.size)
+    return Bundled(events, len(evidence) if blobs else 0, contents.checkpoint.size)
 
 
 async def _sealed(
@@ -124,13 +126,16 @@ async def _checkpoint_with(store: CaseStore, export: str) -> AuditCheckpoint | N
         return await tx.session.scalar(newest.limit(1))
 
 
-async def _write_events(tx: Tx, archive: ZipFile, contents: _Contents) -> int:
+async def _write_events(tx: Tx, archive: ZipFile, contents: _Contents) -> tuple[int, set[str]]:
+    """Write the events and their proofs; return how many there are, and the digests of the evidence they name."""
     size, case = contents.checkpoint.size, contents.case
-    count, places = 0, array("Q")
+    count, places, digests = 0, array("Q"), set[str]()
     with archive.open("events.jsonl", "w", force_zip64=True) as out:
         async for row in _rows(tx, _wanted(case, size)):
             _line(out, row.body)
             count += 1
+            if _OF_EVIDENCE in row.body and (digest := verifier.evidence_in(json.loads(row.body))) is not None:
+                digests.add(digest)
             if case is not None:
                 places.append(row.idx)
                 if row.event_id == contents.export:
@@ -140,7 +145,7 @@ async def _write_events(tx: Tx, archive: ZipFile, contents: _Contents) -> int:
         with archive.open("proofs.jsonl", "w", force_zip64=True) as out:
             for place in places:
                 _line(out, json.dumps({"index": place, "path": [one.hex() for one in tree.inclusion_proof(place)]}))
-    return count
+    return count, digests
 
 
 def _wanted(case: Case | None, size: int) -> Select[int, str, str]:
@@ -163,16 +168,9 @@ async def _leaves(tx: Tx, size: int) -> Sequence[bytes]:
     return (await tx.session.scalars(wanted)).all()
 
 
-async def _write_evidence(tx: Tx, archive: ZipFile, case: Case | None, blobs: Blobs | None) -> int:
-    if blobs is None:
-        return 0
-    wanted = select(Evidence.sha256).distinct().order_by(Evidence.sha256)
-    digests = await tx.session.scalars(wanted if case is None else wanted.where(Evidence.case_id == case.id))
-    count = 0
-    for digest in digests:
+async def _write_evidence(archive: ZipFile, digests: Iterable[str], blobs: Blobs) -> None:
+    for digest in sorted(digests):
         await asyncio.to_thread(archive.write, blobs.path(digest), f"evidence/{digest}")
-        count += 1
-    return count
 
 
 def _write_rest(

@@ -34,7 +34,9 @@ def load_or_create(folder: Path) -> Signer:
         if not private.exists():
             _create(private)
         signer = _load(private)
-        (folder / PUBLIC).write_text(f"{signer.verifier()}\n", encoding="ascii")
+        public, line = folder / PUBLIC, f"{signer.verifier()}\n"
+        if not public.exists() or public.read_text(encoding="ascii", errors="replace") != line:
+            public.write_text(line, encoding="ascii")
     except OSError as error:
         raise AuditKeyUnusable(f"the key of the audit log, {error.filename or private}: {error.strerror}") from error
     return signer

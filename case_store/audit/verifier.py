@@ -22,6 +22,7 @@ import json
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,8 @@ from typing import IO, Any
 CODES = {"altered": 10, "missing": 11, "truncated": 12, "rolled back": 13, "forked": 14, "unsealed": 15, "stale": 16}
 UNREADABLE = 2
 _LONGEST_LINE = 16 * 2**20
+# What Python's zip module meets in a file that somebody changed.
+_DAMAGE = (KeyError, ValueError, EOFError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error)
 
 
 class Unreadable(Exception):
@@ -257,7 +260,7 @@ class Bundle:
         try:
             archive = zipfile.ZipFile(path)
             manifest = json.loads(archive.read("manifest.json"))
-        except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        except _DAMAGE as error:
             raise Unreadable(f"{path} is no bundle: {error}") from None
         if not isinstance(manifest, dict) or manifest.get("format") != "casewright-bundle/1":
             raise Unreadable(f"{path} is no bundle of format casewright-bundle/1; use the verifier that came with it")
@@ -265,30 +268,30 @@ class Bundle:
 
     def text(self, name: str) -> str:
         """Return a small file."""
+        if name not in self.zip.namelist():
+            raise Found("missing", f"{name} is not in the bundle")
         try:
             return self.zip.read(name).decode()
-        except (KeyError, UnicodeDecodeError, zipfile.BadZipFile) as error:
-            raise Found("missing", f"{name} is not in the bundle, or is damaged ({error})") from None
+        except _DAMAGE as error:
+            raise Found("altered", f"{name} is damaged ({error})") from None
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Return the lines of a file, without their ends."""
         try:
             with self.zip.open(name) as file:
                 yield from _lines(file, name)
-        except (KeyError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise Found("altered", f"{name} is not in the bundle, or is damaged ({error})") from None
 
-    def digest(self, name: str) -> str | None:
-        """Return the SHA-256 of a file, None when it is not there."""
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a file."""
         digest = hashlib.sha256()
         try:
             with self.zip.open(name) as file:
                 while piece := file.read(2**20):
                     digest.update(piece)
-        except KeyError:
-            return None
-        except zipfile.BadZipFile:
-            raise Found("altered", f"{name} is damaged") from None
+        except _DAMAGE as error:
+            raise Found("altered", f"{name} is damaged ({error})") from None
         return digest.hexdigest()
 
 
@@ -297,6 +300,13 @@ def _lines(file: IO[bytes], name: str) -> Iterator[bytes]:
         if not line.endswith(b"\n"):
             raise Found("truncated", f"{name} ends in the middle of a line")
         yield line[:-1]
+
+
+def evidence_in(body: dict[str, Any]) -> str | None:
+    """Return the SHA-256 of the evidence that an event brings into its stream, in hexadecimal."""
+    if body["type"] == "evidence.attached":
+        return str(body["changes"]["sha256"][1])
+    return body["facts"].get("sha256") if body["type"] == "evidence.linked" else None
 
 
 # --- the checks -------------------------------------------------------------------------------------------------------
@@ -342,12 +352,20 @@ class Check:
     def _step(self, name: str, check: Callable[[], Any]) -> Any:
         self.number += 1
         try:
-            result = check()
+            result = self._result_of(check)
         except Found as found:
             self.say(f"{self.number:2}  FAIL  {name}: {found.kind}; {found}")
             raise
         self.say(f"{self.number:2}  ok    {name}{f' ({result})' if isinstance(result, str) else ''}")
         return result
+
+    def _result_of(self, check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise Found(
+                "altered", f"something in it is not of the form it should have ({type(error).__name__})"
+            ) from None
 
     def _signed(self) -> Checkpoint:
         return Checkpoint.parse(self.bundle.text("checkpoint.txt"), self.key)
@@ -419,8 +437,8 @@ class Check:
         self.last = body
         if body.get("type") == "audit.exported" and body.get("event_id") == self.bundle.manifest.get("export"):
             self.tells_of_export = body
-        if body.get("type") == "evidence.attached":
-            self.evidence.add(str(body["changes"].get("sha256", [None, None])[1]))
+        if (digest := evidence_in(body)) is not None:
+            self.evidence.add(digest)
         return leaf
 
     def _require_place(self, body: dict[str, Any], seq: int, head: str | None) -> None:

@@ -15,6 +15,7 @@ import httpx
 
 from case_store import audit, find, people, questions, views
 from case_store.actor import Actor
+from case_store.audit import bundle, keys, verifier
 from case_store.blobs import Blobs
 from case_store.models import Case
 from case_store.settings import Settings
@@ -80,6 +81,11 @@ async def _play(home: Path, *, once: bool, port: int, printer: Printer, now: Cal
             await asyncio.Event().wait()
         await show.to_the_end(case)
         await show.check_record(case)
+        await show.prove_record(case)
+
+
+async def _by_the_relay() -> None:
+    """Do nothing: the relay of the demonstration seals."""
 
 
 @dataclass
@@ -181,6 +187,22 @@ class Show:
             f"\n{story.events} events are on record, {story.by_people} of them by people; read again from the export, "
             f"they lead to the same end.\n  {out}"
             f"\n{len(list(letters.glob('*.eml')))} letters to owners were written.\n  {letters}\n"
+        )
+
+    async def prove_record(self, case: Case) -> None:
+        """Write the case's bundle, which the relay seals, and verify it as a stranger would.
+
+        Raises:
+            DemoFailed: It does not verify.
+        """
+        out, steps = self.settings.home / f"CASE-{case.number}.zip", list[str]()
+        blobs = Blobs(self.settings.blobs)
+        await bundle.write(self.store, out, case, by=DEMO, at=self.now(), seal=_by_the_relay, blobs=blobs)
+        key = self.settings.keys / keys.PUBLIC
+        if verifier.verify(out, key.read_text("ascii"), must_be_sealed=True, say=steps.append) != 0:
+            raise DemoFailed(steps[-1], next_step=f"casewright audit verify {out} --key {key}")
+        self.printer.say(
+            f"{steps[-1]}\n  {out}\n  python verify.py {out.name} --key {key.name}  does the same anywhere\n"
         )
 
     async def _new_questions(self) -> list[WaitingRun]:

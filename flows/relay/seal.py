@@ -6,22 +6,20 @@ import asyncio
 import logging
 
 from case_store.audit import keys, sequencer
-from case_store.errors import StoreError
+from case_store.audit.checkpoints import Signer
+from case_store.errors import AuditKeyUnusable, StoreError
 from flows.clock import now
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY = 1.0
+_KEY_AGAIN = 30.0
 
 
 async def seal_events(own: Resources) -> None:
-    """Seal what waits, until cancelled.
-
-    Raises:
-        AuditKeyUnusable: There is a key that cannot be read.
-    """
-    signer = await asyncio.to_thread(keys.load_or_create, own.settings.keys)
+    """Seal what waits, until cancelled."""
+    signer = await _key(own)
     while True:
         try:
             sealed = await sequencer.seal(own.store, signer, now())
@@ -30,3 +28,13 @@ async def seal_events(own: Resources) -> None:
             sealed = None
         if sealed is None or sealed.events < sequencer.BATCH:
             await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _key(own: Resources) -> Signer:
+    """Return the key; while it cannot be read, cases go on and their events wait to be sealed."""
+    while True:
+        try:
+            return await asyncio.to_thread(keys.load_or_create, own.settings.keys)
+        except AuditKeyUnusable as error:
+            log.error("Nothing is sealed: %s", error.diagnostics())  # noqa: TRY400 - the reason is the message
+            await asyncio.sleep(_KEY_AGAIN)

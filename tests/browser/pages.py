@@ -4,6 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, Locator, Page, Response, Route, expect
+from playwright.async_api import TimeoutError as TookTooLong
 
 
 async def keep_to_loopback(context: BrowserContext) -> list[str]:
@@ -67,6 +68,9 @@ class FirstInterface:
         return await (await said.value).json()
 
 
+_TRIES, _TRY_FOR = 5, 4_000
+
+
 class SecondInterface(FirstInterface):
     """The interface under /v2: Resume is in the menu at the top right."""
 
@@ -77,9 +81,17 @@ class SecondInterface(FirstInterface):
         await self.page.get_by_role("menuitem", name="Resume").click()
 
     async def choose(self, label: str, option: str) -> None:
-        """Choose from a list."""
-        await self.form.get_by_role("button", name=f"Select {label}").click()
-        await self.page.get_by_role("option", name=option).click()
+        """Choose from a list; where the page draws it anew and it is gone, open it again, as a person would."""
+        wanted = self.page.get_by_role("option", name=option)
+        for _ in range(_TRIES):
+            if not await wanted.is_visible():
+                await self.form.get_by_role("button", name=f"Select {label}").click()
+            try:
+                await wanted.click(timeout=_TRY_FOR)
+            except TookTooLong:
+                continue
+            return
+        raise AssertionError(f"the list of {label} never held still")
 
     async def write(self, label: str, text: str) -> None:
         """Fill in a field."""

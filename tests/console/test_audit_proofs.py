@@ -4,10 +4,12 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from zipfile import ZipFile
 
 import pytest
 
 from case_store.audit import keys
+from console.demo.alert import fresh
 
 
 @pytest.fixture
@@ -26,6 +28,20 @@ def test_a_bundle_is_written_and_verified(sealing, casewright, tmp_path):
         assert f"casewright audit verify {tmp_path / name}" in written.err + written.out
         verified = casewright("audit", "verify", str(tmp_path / name), "--sealed", "--max-age", "1h")
         assert (verified.code, "Everything holds" in verified.out) == (0, True), verified.out + verified.err
+
+
+def test_the_bundle_of_a_case_has_the_evidence_that_came_with_its_alert(sealing, casewright, tmp_path):
+    alert = tmp_path / "alert.json"
+    alert.write_bytes(fresh(datetime.now(UTC)))
+    sent = casewright("alert", "send", alert)
+    assert sent.code == 0, sent.err
+    written = casewright("audit", "export", "--case", "1", "--bundle", tmp_path / "case.zip")
+    assert "1 files of evidence" in written.out + written.err
+    verified = casewright("audit", "verify", tmp_path / "case.zip")
+    assert (verified.code, "1 of 1 files" in verified.out) == (0, True), verified.out
+    with ZipFile(tmp_path / "case.zip") as bundle:
+        (name,) = [one for one in bundle.namelist() if one.startswith("evidence/")]
+        assert bundle.read(name) == alert.read_bytes()
 
 
 def test_a_bundle_that_was_cut_is_told_by_its_exit_code(sealing, casewright, tmp_path):

@@ -322,6 +322,40 @@ def test_what_is_no_bundle_is_said_to_be_none(tmp_path: Path, content: bytes):
     assert verdict(tmp_path / "not there.zip") == "unreadable"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"schema_v":2,"stream":"x"}',
+        b'{"schema_v":2,"stream":[]}',
+        b'{"changes":3,"prev":null,"schema_v":2,"seq":1,"stream":"x","type":"evidence.attached"}',
+        b'{"a":"\\ud800","schema_v":2,"stream":"x"}',
+        '{"schema_v":2,"stream":"\u00e9"}'.encode("latin-1"),
+    ],
+    ids=range(9),
+)
+def test_an_odd_event_is_a_verdict_and_no_crash(made: dict[str, Files], tmp_path: Path, line: bytes):
+    odd = replace(made["all"], events=(line, *made["all"].events[1:]))
+    assert verdict(odd.write(tmp_path / "odd.zip")) == "altered"
+
+
+@pytest.mark.parametrize("scope", ["all", "case"])
+def test_no_flipped_bit_of_the_zip_breaks_the_verifier(made: dict[str, Files], tmp_path: Path, scope: str):
+    """What is in the zip's own headers may change without harm; everything else is found."""
+    whole = made[scope].write(tmp_path / "whole.zip").read_bytes()
+    said = set()
+    for seed in range(150):
+        chance, content = random.Random(seed), bytearray(whole)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        (tmp_path / "flipped.zip").write_bytes(content)
+        said.add(verdict(tmp_path / "flipped.zip"))
+    assert "altered" in said
+    assert said <= {"ok", "altered", "missing", "truncated", "unreadable"}
+
+
 def test_a_wrong_key_is_said(made: dict[str, Files], tmp_path: Path):
     path = made["all"].write(tmp_path / "all.zip")
     said: list[str] = []
