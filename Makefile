@@ -50,8 +50,8 @@ bench: $(DEV)   ## measure; BENCH=waiting for one of them, ARGS goes to it
 		$(BIN)/python -m bench.$$name $(ARGS) || exit 1; \
 	done
 
-faults: $(DEV)  ## the long fault tests: kills, outages, lost databases
-	@$(BIN)/python -m pytest tests/faults -m "slow or not slow" $(ARGS)
+faults: $(DEV)  ## the long fault tests: kills, outages, lost databases, bundles that were tampered with
+	@$(BIN)/python -m pytest tests/faults tests/store/test_audit_bundle.py -m "slow or not slow" $(ARGS)
 
 clean:          ## remove .venv, caches and builds; keeps ./var, where the cases are
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis
