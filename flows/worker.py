@@ -16,6 +16,7 @@ from uuid import UUID
 
 import anyio.abc
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.events import Event
 from prefect.exceptions import Abort, Pause
 from prefect.flow_engine import run_flow_async
@@ -94,7 +95,17 @@ class CasewrightWorker(BaseWorker[InProcessConfiguration, BaseVariables, InProce
         finally:
             self._executing.pop(flow_run.id, None)
             execution.cancel()
+            wake.worker()  # it may have been scheduled again meanwhile
         return InProcessResult(identifier=str(os.getpid()), status_code=0)
+
+    async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
+        """Leave out runs that are still being carried out here: Prefect's worker would end itself over one.
+
+        A run may be scheduled anew while its earlier execution waits for a server that was away.
+        """
+        still_here = set(self.limiter.statistics().borrowers) if self._limiter else set()
+        free = [one for one in flow_run_response if one.flow_run.id not in still_here]
+        return await super()._submit_scheduled_flow_runs(free)
 
     async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
         """Leave the labels out: a request before each short run, and nobody reads them."""
