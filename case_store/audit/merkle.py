@@ -1,4 +1,4 @@
-"""The Merkle tree over all audit events (RFC 6962, section 2.1; the proofs as in RFC 9162, section 2.1).
+"""The Merkle tree over all audit events (RFC 6962, section 2.1).
 
 A tree only ever grows at its end. Whoever grows it needs no more than its *peaks*: the roots of the complete subtrees
 whose sizes are the binary digits of its size, the greatest first. Whoever proves something needs the leaves.
@@ -8,19 +8,13 @@ All hashes are 32 bytes of SHA-256.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Self
 
 HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
-
-Leaf = Callable[[int], bytes]
-
-
-class ProofRefused(ValueError):
-    """A proof does not prove what it should."""
 
 
 def leaf_hash(content: bytes) -> bytes:
@@ -110,24 +104,6 @@ class Tree:
                 start = middle
         return proof[::-1]
 
-    def consistency_proof(self, old: int) -> list[bytes]:
-        """Return the hashes that show that the tree over the first `old` leaves is the beginning of this one."""
-        if not 0 < old <= self.size:
-            raise ValueError(f"no tree of {old} leaves is the beginning of one of {self.size}")
-        proof: list[bytes] = []
-        start, end, whole = 0, self.size, True
-        while old - start != end - start:
-            middle = start + _split(end - start)
-            if old <= middle:
-                proof.append(self._root(middle, end))
-                end = middle
-            else:
-                proof.append(self._root(start, middle))
-                start, whole = middle, False
-        if not whole:
-            proof.append(self._root(start, end))
-        return proof[::-1]
-
     def _root(self, start: int, end: int) -> bytes:
         """Return the root over the leaves from `start` to `end`; a complete subtree begins at `start`."""
         size = end - start
@@ -136,69 +112,6 @@ class Tree:
             return self._levels[level][start >> level]
         middle = start + _split(size)
         return node_hash(self._root(start, middle), self._root(middle, end))
-
-
-def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """Check that a leaf is in a tree (RFC 9162, 2.1.3.2).
-
-    Raises:
-        ProofRefused: It is not, or the proof is not one for that place.
-    """
-    if not 0 <= index < size:
-        raise ProofRefused(f"leaf {index} is not in a tree of {size}")
-    node, last, reached = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            raise ProofRefused("the proof is too long")
-        if node & 1 or node == last:
-            reached = node_hash(sibling, reached)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            reached = node_hash(reached, sibling)
-        node, last = node >> 1, last >> 1
-    if last or reached != root:
-        raise ProofRefused(f"the proof of leaf {index} does not lead to the root")
-
-
-def check_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Check that one tree is the beginning of another (RFC 9162, 2.1.4.2).
-
-    Raises:
-        ProofRefused: It is not, or the proof is not one for these sizes.
-    """
-    if not 0 < old <= new:
-        raise ProofRefused(f"a tree of {old} leaves is not the beginning of one of {new}")
-    if old == new:
-        if proof or old_root != new_root:
-            raise ProofRefused(f"two different trees of {old} leaves")
-        return
-    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
-    if _two_roots(old, new, path) != (old_root, new_root):
-        raise ProofRefused(f"the tree of {old} leaves is not the beginning of the one of {new}")
-
-
-def _two_roots(old: int, new: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
-    """Return the roots of both trees, as the path says."""
-    if not path:
-        raise ProofRefused("the proof is empty")
-    node, last = old - 1, new - 1
-    while node & 1:
-        node, last = node >> 1, last >> 1
-    first = second = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            raise ProofRefused("the proof is too long")
-        if node & 1 or node == last:
-            first, second = node_hash(sibling, first), node_hash(sibling, second)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            second = node_hash(second, sibling)
-        node, last = node >> 1, last >> 1
-    if last:
-        raise ProofRefused("the proof is too short")
-    return first, second
 
 
 def _split(size: int) -> int:

@@ -331,6 +331,7 @@ class Check:
     pinned: Checkpoint | None = None
     pinned_root: bytes | None = None
     tells_of_export: dict[str, Any] | None = None
+    numbered: bool = False
     number: int = 0
     count: int = 0
     unsealed: int = 0
@@ -431,8 +432,9 @@ class Check:
         leaf, (seq, head) = _leaf(line), self.heads.get(stream, (0, None))
         if version != 1:
             self._require_place(body, seq, head)
-        elif "seq" in body or seq < 0:
-            raise Found("altered", f"event {self.count} has a number, and its version has none")
+            self.numbered = True
+        elif self.numbered:
+            raise Found("altered", f"event {self.count} has no number, and one before it has: it was put in by hand")
         self.heads[stream] = (seq + 1, leaf.hex())
         self.last = body
         if body.get("type") == "audit.exported" and body.get("event_id") == self.bundle.manifest.get("export"):

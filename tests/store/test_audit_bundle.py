@@ -269,6 +269,17 @@ def test_a_past_rewritten_with_the_logs_own_key_is_a_fork_for_whoever_saved_a_ch
         assert verdict(whole, saved=saved) == "forked"
 
 
+@pytest.mark.parametrize("stream", ["case/a", "case/new"])
+def test_an_event_put_in_by_hand_is_found_even_when_the_log_has_sealed_it(
+    made: dict[str, Files], tmp_path: Path, stream: str
+):
+    """Old events have no numbers; the new one pretends to be old, at the end of a stream or in one of its own."""
+    body = {**json.loads(made["all"].events[-1]), "event_id": "by-hand", "stream": stream, "schema_v": 1}
+    del body["seq"], body["prev"]
+    forged = _signed(replace(made["all"], events=(*made["all"].events, canonical(body))), SIGNER)
+    assert verdict(forged.write(tmp_path / "forged.zip")) == "altered"
+
+
 def test_a_log_that_stopped_is_stale(made: dict[str, Files], tmp_path: Path):
     path = made["all"].write(tmp_path / "all.zip")
     assert verdict(path, age=timedelta(hours=1)) == "ok"

@@ -160,6 +160,17 @@ async def test_events_of_before_the_tree_are_sealed_and_their_stream_goes_on(
     await store.close()
 
 
+async def test_an_event_put_in_by_hand_is_sealed_as_well(store: CaseStore, sql: Sql):
+    await note(store, "a")
+    await sql(
+        f"INSERT INTO audit_events (event_id, {COPIED.removesuffix(', seq')})"
+        f" SELECT 'by hand', {COPIED.removesuffix(', seq')} FROM audit_events"
+    )
+    sealed = await sequencer.seal(store, SIGNER, NOW)
+    assert sealed is not None
+    assert sealed.events == 2
+
+
 @pytest.mark.parametrize(
     "statement",
     [
