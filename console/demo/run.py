@@ -202,7 +202,7 @@ class Show:
         if verifier.verify(out, key.read_text("ascii"), must_be_sealed=True, say=steps.append) != 0:
             raise DemoFailed(steps[-1], next_step=f"casewright audit verify {out} --key {key}")
         self.printer.say(
-            f"{steps[-1]}\n  {out}\n  python verify.py {out.name} --key {key.name}  does the same anywhere\n"
+            f"{steps[-1]}\n  {out}\n  unzip it: the verify.py in it says the same to anybody who has {key.name}\n"
         )
 
     async def _new_questions(self) -> list[WaitingRun]:
