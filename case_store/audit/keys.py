@@ -48,6 +48,11 @@ def public_key(folder: Path) -> VerifierKey:
     Raises:
         AuditKeyUnusable: There is none.
     """
+    if not (folder / PUBLIC).exists():
+        raise AuditKeyUnusable(
+            f"there is no key of the audit log yet: {folder / PUBLIC}",
+            next_step="start a relay once (casewright up), which makes one; or set CASEWRIGHT_KEY_FOLDER",
+        )
     try:
         return VerifierKey.parse((folder / PUBLIC).read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError, NoteRefused) as error:

@@ -87,7 +87,7 @@ async def export(
     bundle: Annotated[
         Path | None, Parameter(help="The zip to write instead: events, proofs, evidence and a verifier.")
     ] = None,
-    evidence: Annotated[bool, Parameter(help="Whether files of evidence go into the bundle.")] = True,
+    no_evidence: Annotated[bool, Parameter(negative=(), help="Leave the files of evidence out of the bundle.")] = False,
     call: Here,
 ) -> None:
     """Write the record as JSON Lines, one event a line, oldest first; or as a bundle that anyone can verify.
@@ -102,7 +102,7 @@ async def export(
             of = await find.case(tx, case) if case else None
             expected = None if of else await audit.last_id(tx)
         if bundle is not None:
-            await _write_bundle(store, bundle, of, by, call, with_evidence=evidence)
+            await _write_bundle(store, bundle, of, by, call, with_evidence=not no_evidence)
             return
         with lines_to(out, call.printer.err, expected=expected) as sink:
             done = await audit.export(store, sink, of, by=by, at=call.now, request_id=call.request_id)
@@ -160,6 +160,8 @@ async def verify(
     given = ["--checkpoint", str(checkpoint)] if checkpoint else []
     given += ["--max-age", max_age] if max_age else []
     given += ["--sealed"] if sealed else []
+    if key is None:
+        keys.public_key(call.settings.keys)  # says what to do where there is none
     return verifier.main([str(bundle), "--key", str(key or call.settings.keys / keys.PUBLIC), *given])
 
 

@@ -39,6 +39,9 @@ def test_the_bundle_of_a_case_has_the_evidence_that_came_with_its_alert(sealing,
     assert "1 files of evidence" in written.out + written.err
     verified = casewright("audit", "verify", tmp_path / "case.zip")
     assert (verified.code, "1 of 1 files" in verified.out) == (0, True), verified.out
+    without = casewright("audit", "export", "--case", "1", "--no-evidence", "--bundle", tmp_path / "without.zip")
+    assert "0 files of evidence" in without.out + without.err
+    assert casewright("audit", "verify", tmp_path / "without.zip").code == 0
     with ZipFile(tmp_path / "case.zip") as bundle:
         (name,) = [one for one in bundle.namelist() if one.startswith("evidence/")]
         assert bundle.read(name) == alert.read_bytes()
@@ -62,7 +65,9 @@ def test_the_key_is_one_line(sealing, casewright, home):
     assert casewright("audit", "key").out == f"{keys.public_key(home / 'keys')}\n"
 
 
-@pytest.mark.parametrize("words", [("key",), ("checkpoint",), ("verify",), ("export", "--out", "a", "--bundle", "b")])
+@pytest.mark.parametrize(
+    "words", [("key",), ("checkpoint",), ("verify",), ("verify", "all.zip"), ("export", "--out", "a", "--bundle", "b")]
+)
 def test_what_is_not_there_is_said_with_what_to_do(filled, casewright, words):
     refused = casewright("audit", *words)
     assert refused.code == 1
