@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,20 +55,12 @@ def values(of: object) -> Iterator[object]:
 def test_a_body_is_canonical(facts: dict[str, object], before: object, after: object):
     body = event(facts, {"field": (before, after)}).body(PLACE)
     read = json.loads(body)
-    # Written again in the order of UTF-16 code units, as RFC 8785 sorts, nothing changes.
-    assert body == json.dumps(in_order(read), separators=(",", ":"), ensure_ascii=False)
-    body.encode("utf-8")  # no lone surrogate
+    assert rfc8785.dumps(read) == body.encode()  # somebody else's encoder writes the same bytes
     for value in values(read):
         assert not isinstance(value, float)
         assert not isinstance(value, int) or abs(value) <= GREATEST_INTEGER
     for key in (key for value in values(read) if isinstance(value, dict) for key in value):
         assert key.isascii()
-
-
-def in_order(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: in_order(value[key]) for key in sorted(value, key=lambda key: key.encode("utf-16-be"))}
-    return [in_order(item) for item in value] if isinstance(value, list) else value
 
 
 @given(VALUES)

@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+import pymerkle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +47,14 @@ def test_roots_are_those_of_the_reference():
     leaves = [leaf_hash(bytes.fromhex(one)) for one in INPUTS]
     assert [root_of(leaves[: size + 1]).hex() for size in range(8)] == ROOTS
     assert Peaks().root() == EMPTY_ROOT
+
+
+@given(st.lists(st.binary(max_size=80), max_size=200))
+def test_somebody_elses_tree_has_the_same_root_at_every_size(entries: list[bytes]):
+    theirs, ours = pymerkle.InmemoryTree.init_from_entries(entries), Peaks()
+    for size, entry in enumerate(entries, 1):
+        ours = ours.grown([leaf_hash(entry)])
+        assert theirs.get_root(size) == ours.root()
 
 
 @pytest.mark.parametrize("size", range(1, 66))
