@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -50,24 +51,39 @@ class Bundled:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What shall be in a bundle.
+
+    Attributes:
+        case: The case; None for the whole record.
+        blobs: Where the evidence is; None leaves it out.
+        report: Makes the page to read that goes along; its SHA-256 is in the event of the export.
+    """
+
+    case: Case | None = None
+    blobs: Blobs | None = None
+    report: Callable[[Tx], Awaitable[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Contents:
     """What goes into a bundle."""
 
     case: Case | None
     export: str
     checkpoint: AuditCheckpoint
+    page: bytes | None
 
 
 async def write(
     store: CaseStore,
     out: Path,
-    case: Case | None = None,
+    wanted: Wanted,
     *,
     by: Actor,
     at: datetime,
     seal: Callable[[], Awaitable[object]],
     within: float = 10.0,
-    blobs: Blobs | None = None,
     request_id: str | None = None,
 ) -> Bundled:
     """Write a bundle of everything, or of one case; a file that is there is replaced once the new one is whole.
@@ -75,20 +91,22 @@ async def write(
     Args:
         store: The case store.
         out: The zip.
-        case: The case; None for the whole record.
+        wanted: What shall be in it.
         by: Who exports.
         at: Now.
         seal: Is called until the export is in the signed tree; does nothing where a relay does it.
         within: Seconds to wait for that.
-        blobs: Where the evidence is; None leaves it out.
         request_id: The request that the event names.
 
     Raises:
         NotSealed: No relay has taken the export into the tree in time.
         OSError: The file cannot be written.
     """
-    export = await record_export(store, case, by=by, at=at, request_id=request_id)
-    contents = _Contents(case, export, await _sealed(store, export, seal, within))
+    case, blobs = wanted.case, wanted.blobs
+    page = await _page(store, wanted)
+    facts = {} if page is None else {"report": sha256(page).hexdigest()}
+    export = await record_export(store, case, by=by, at=at, request_id=request_id, facts=facts)
+    contents = _Contents(case, export, await _sealed(store, export, seal, within), page)
     part = out.with_name(f".{out.name}.part")
     try:
         with ZipFile(part, "w", ZIP_DEFLATED) as archive:
@@ -101,6 +119,13 @@ async def write(
     finally:
         part.unlink(missing_ok=True)
     return Bundled(events, len(evidence) if blobs else 0, contents.checkpoint.size)
+
+
+async def _page(store: CaseStore, wanted: Wanted) -> bytes | None:
+    if wanted.report is None:
+        return None
+    async with store.reading() as tx:
+        return (await wanted.report(tx)).encode()
 
 
 async def _sealed(
@@ -190,6 +215,8 @@ def _write_rest(
     archive.writestr("manifest.json", json.dumps(manifest, indent=1) + "\n")
     archive.writestr("checkpoint.txt", contents.checkpoint.note)
     archive.writestr("verify.py", Path(verifier.__file__).read_bytes())
+    if contents.page is not None:
+        archive.writestr("report.html", contents.page)
     archive.writestr("README.txt", _HOW_TO.format(name=name))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Select, select, text
@@ -123,14 +124,22 @@ async def note_run_states(tx: Tx, reports: Sequence[tuple[str | None, RunState, 
     return len(new)
 
 
-async def record_export(store: CaseStore, case: Case | None, *, by: Actor, at: datetime, request_id: str | None) -> str:
-    """Put on record that somebody exports, and return the event's id."""
+async def record_export(
+    store: CaseStore,
+    case: Case | None,
+    *,
+    by: Actor,
+    at: datetime,
+    request_id: str | None,
+    facts: Mapping[str, object] = MappingProxyType({}),
+) -> str:
+    """Put on record that somebody exports, with what else there is to say about it, and return the event's id."""
     event_id = new_id()
-    scope = {"scope": "all"} if case is None else {"scope": "case", "case": case.number}
+    scope: dict[str, object] = {"scope": "all"} if case is None else {"scope": "case", "case": case.number}
     async with store.transaction(request_id) as tx:
         if store.url.drivername.startswith("postgresql"):
             await tx.session.execute(_NO_ONE_IN_BETWEEN)
-        tx.record("audit.exported", None, by=by, at=at, case=case, facts=scope, event_id=event_id)
+        tx.record("audit.exported", None, by=by, at=at, case=case, facts={**scope, **facts}, event_id=event_id)
     return event_id
 
 

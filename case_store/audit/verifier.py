@@ -3,8 +3,8 @@
     python verify.py BUNDLE.zip --key log.vkey [--checkpoint SAVED.txt] [--max-age 1d]
 
 A bundle is a zip with `events.jsonl` (one event a line, its exact bytes), `checkpoint.txt` (what the log signed),
-`manifest.json`, for the bundle of one case `proofs.jsonl`, and the evidence under `evidence/`. This file imports
-nothing but the standard library; read it, it is meant to be read.
+`manifest.json`, for the bundle of one case `proofs.jsonl` and `report.html`, and the evidence under `evidence/`. This
+file imports nothing but the standard library; read it, it is meant to be read.
 
 What it relies on: SHA-256; Merkle trees as in RFC 6962; Ed25519 as in RFC 8032; signed notes, checkpoints and
 cosignatures as in C2SP (https://c2sp.org); JSON in the canonical form of RFC 8785.
@@ -349,6 +349,7 @@ class Check:
         if self.pinned:
             self._step("what was saved before is the beginning of this", self._continues)
         self._step("the evidence is what the events say", self._evidence)
+        self._step("the report is the one that was exported", self._report)
         self._step("the newest events are sealed", self._sealed)
         if self.max_age is not None:
             self._step(f"the log was alive within {self.max_age}", self._alive)
@@ -492,6 +493,16 @@ class Check:
         if self.bundle.manifest.get("with_evidence") and (lost := self.evidence - {one[9:] for one in names}):
             raise Found("missing", f"evidence {min(lost)} is not in the bundle")
         return f"{len(names)} of {len(self.evidence)} files are in the bundle"
+
+    def _report(self) -> str | None:
+        """The page to read is as the event of the export says; without one there is nothing to check."""
+        wanted = self.tells_of_export["facts"].get("report") if self.tells_of_export else None
+        there = "report.html" in self.bundle.zip.namelist()
+        if wanted and not there:
+            raise Found("missing", "report.html is not in the bundle")
+        if there and self.bundle.digest("report.html") != wanted:
+            raise Found("altered", "report.html is not the one that the event of this export names")
+        return None if there else "there is none"
 
     def _sealed(self) -> str | None:
         if self.unsealed and self.must_be_sealed:

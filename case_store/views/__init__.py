@@ -13,6 +13,7 @@ from case_store.views.case_page import (
     case,
 )
 from case_store.views.lists import AlertRow, CaseRow, PersonRow, TaskRow, alerts, cases, people, tasks
+from case_store.views.report import report
 from case_store.views.timeline import TimelineRow, timeline
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "case",
     "cases",
     "people",
+    "report",
     "tasks",
     "timeline",
 ]

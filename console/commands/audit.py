@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -123,12 +124,11 @@ async def _write_bundle(
         if signer is not None:
             await sequencer.seal(store, signer, call.now)
 
-    blobs = Blobs(settings.blobs) if with_evidence else None
+    report = partial(views.report, case=of, by=call.person_name, at=call.now) if of else None
+    wanted = bundle.Wanted(of, Blobs(settings.blobs) if with_evidence else None, report)
     try:
         with call.printer.err.status("waiting for the seal, then writing"):
-            done = await bundle.write(
-                store, out, of, by=by, at=call.now, seal=seal, blobs=blobs, request_id=call.request_id
-            )
+            done = await bundle.write(store, out, wanted, by=by, at=call.now, seal=seal, request_id=call.request_id)
     except OSError as error:
         raise FileRefused(f"{out} cannot be written: {error.strerror}") from error
     call.printer.say(f"{done.events} events and {done.evidence} files of evidence written to {out}")

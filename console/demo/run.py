@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -197,12 +198,16 @@ class Show:
         """
         out, steps = self.settings.home / f"CASE-{case.number}.zip", list[str]()
         blobs = Blobs(self.settings.blobs)
-        await bundle.write(self.store, out, case, by=DEMO, at=self.now(), seal=_by_the_relay, blobs=blobs)
+        at = self.now()
+        report = partial(views.report, case=case, by="the demonstration", at=at)
+        wanted = bundle.Wanted(case, blobs, report)
+        await bundle.write(self.store, out, wanted, by=DEMO, at=at, seal=_by_the_relay)
         key = self.settings.keys / keys.PUBLIC
         if verifier.verify(out, key.read_text("ascii"), must_be_sealed=True, say=steps.append) != 0:
             raise DemoFailed(steps[-1], next_step=f"casewright audit verify {out} --key {key}")
         self.printer.say(
-            f"{steps[-1]}\n  {out}\n  unzip it: the verify.py in it says the same to anybody who has {key.name}\n"
+            f"{steps[-1]}\n  {out}\n  unzip it: report.html is the case to read, and verify.py says the same to "
+            f"anybody who has {key.name}\n"
         )
 
     async def _new_questions(self) -> list[WaitingRun]:

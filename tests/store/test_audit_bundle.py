@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from case_store import evidence, find, migrate
+from case_store import evidence, find, migrate, views
 from case_store.audit import bundle, sequencer, verifier
 from case_store.audit.checkpoints import Checkpoint, Signer
 from case_store.audit.merkle import leaf_hash, root_of
@@ -91,15 +92,9 @@ async def filled(home: Path, events: int, seed: int) -> CaseStore:
 async def write(store: CaseStore, out: Path, number: int | None = None, *, signer: Signer = SIGNER) -> Path:
     async with store.reading() as tx:
         case = await find.case(tx, number) if number else None
-    await bundle.write(
-        store,
-        out,
-        case,
-        by=BY,
-        at=NOW,
-        seal=lambda: sequencer.seal(store, signer, NOW),
-        blobs=Blobs(store.blobs),
-    )
+    report = partial(views.report, case=case, by="ann", at=NOW) if case else None
+    wanted = bundle.Wanted(case, Blobs(store.blobs), report)
+    await bundle.write(store, out, wanted, by=BY, at=NOW, seal=lambda: sequencer.seal(store, signer, NOW))
     return out
 
 
@@ -293,12 +288,26 @@ def test_events_after_the_checkpoint_are_counted_as_unsealed(made: dict[str, Fil
     assert verdict(path, sealed=True) == "unsealed"
 
 
-@pytest.mark.parametrize("seed", range(12))
+CLEAN = [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 100))]
+
+
+@pytest.mark.parametrize("seed", CLEAN)
 async def test_clean_bundles_raise_no_alarm(tmp_path: Path, seed: int):
     store = await filled(tmp_path / "home", seed * 3, seed)
     for number in (None, 1):
         assert verdict(await write(store, tmp_path / f"{number}.zip", number), sealed=True) == "ok"
     await store.close()
+
+
+def test_a_report_that_is_not_the_one_that_was_exported_is_found(made: dict[str, Files], tmp_path: Path):
+    rest, path = made["case"].rest, tmp_path / "case.zip"
+    changed = {**rest, "report.html": rest["report.html"].replace(b"Odd mail", b"Good mail")}
+    assert changed != rest
+    assert verdict(replace(made["case"], rest=changed).write(path)) == "altered"
+    without = {name: content for name, content in rest.items() if name != "report.html"}
+    assert verdict(replace(made["case"], rest=without).write(path)) == "missing"
+    added = {**made["all"].rest, "report.html": rest["report.html"]}
+    assert verdict(replace(made["all"], rest=added).write(path)) == "altered"
 
 
 async def test_without_a_relay_nothing_is_written(tmp_path: Path):
@@ -308,7 +317,7 @@ async def test_without_a_relay_nothing_is_written(tmp_path: Path):
         pass
 
     with pytest.raises(NotSealed):
-        await bundle.write(store, tmp_path / "out.zip", by=BY, at=NOW, seal=nobody, within=0.3)
+        await bundle.write(store, tmp_path / "out.zip", bundle.Wanted(), by=BY, at=NOW, seal=nobody, within=0.3)
     assert not list(tmp_path.glob("*.zip*"))
     assert not list(tmp_path.glob(".*.part"))
     await store.close()
