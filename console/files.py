@@ -3,8 +3,9 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO, TextIO
 
@@ -64,6 +65,14 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 def _bar(console: Console) -> Progress:
     return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
+@contextmanager
+def counting(console: Console, name: str, expected: int | None) -> Iterator[Callable[[], object]]:
+    """Give what is called for each of many things, and shows how many there were."""
+    with _bar(console) as bar:
+        task = bar.add_task(name, total=expected)
+        yield partial(bar.advance, task)
 
 
 class CountingSink:

@@ -140,45 +140,34 @@ async def verify(
     bundle: Path | None = None,
     *,
     state: Annotated[bool, Parameter(negative=(), help="Compare this installation's tables with its events.")] = False,
+    log: Annotated[
+        bool, Parameter(negative=(), help="Look through this installation's log: every event, stream and checkpoint.")
+    ] = False,
     key: Annotated[Path | None, Parameter(help="The log's public key; default: that of this installation.")] = None,
     checkpoint: Annotated[Path | None, Parameter(help="A checkpoint that you saved before.")] = None,
     max_age: Annotated[str | None, Parameter(help="How old the newest checkpoint may be: 30s, 10m, 6h, 1d.")] = None,
     sealed: Annotated[bool, Parameter(negative=(), help="Refuse events that are not in the tree yet.")] = False,
     call: Here,
 ) -> int:
-    """Verify a bundle, step by step, as the verify.py in it does; or, with --state, the tables of this installation.
+    """Verify a bundle, step by step, as the verify.py in it does; or, with --state or --log, this installation itself.
 
     Exit codes: 0 everything holds, 2 unreadable, 10 altered, 11 missing, 12 truncated, 13 rolled back, 14 forked,
     15 unsealed, 16 stale.
     """
     from case_store.audit import keys, verifier
+    from console import inspecting
 
-    if state:
-        return await _verify_state(call)
+    if state or log:
+        code = await inspecting.log(call, key, checkpoint) if log else 0
+        return code or (await inspecting.state(call) if state else 0)
     if bundle is None:
-        raise ConsoleError("there is nothing to verify", next_step="name a bundle, or give --state")
+        raise ConsoleError("there is nothing to verify", next_step="name a bundle, or give --state or --log")
     given = ["--checkpoint", str(checkpoint)] if checkpoint else []
     given += ["--max-age", max_age] if max_age else []
     given += ["--sealed"] if sealed else []
     if key is None:
         keys.public_key(call.settings.keys)  # says what to do where there is none
     return verifier.main([str(bundle), "--key", str(key or call.settings.keys / keys.PUBLIC), *given])
-
-
-async def _verify_state(call: Call) -> int:
-    from case_store.audit import fold, verifier
-
-    count = 0
-    async with call.reading() as tx:
-        with call.printer.err.status("comparing the tables with the events"):
-            async for one in fold.differences(tx):
-                call.printer.line(str(one))
-                count += 1
-    if count:
-        call.printer.say(f"{count} differences: somebody changed the tables around the case store")
-        return verifier.CODES["altered"]
-    call.printer.say("Everything in the tables is what the events say.")
-    return 0
 
 
 @app.command

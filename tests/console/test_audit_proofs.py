@@ -88,6 +88,23 @@ def test_a_case_is_shown_as_it_was(filled, casewright):
     assert json.dumps(now).count('"state": "waiting"') > 10
 
 
+def test_a_change_of_the_log_itself_is_named(sealing, casewright, home, tmp_path):
+    casewright("audit", "export", "--bundle", str(tmp_path / "all.zip"))  # seals
+    saved = tmp_path / "saved.txt"
+    saved.write_text(casewright("audit", "checkpoint").out)
+    clean = casewright("audit", "verify", "--log", "--state", "--checkpoint", saved)
+    assert clean.code == 0, clean.out
+    with closing(sqlite3.connect(home / "casewright.db")) as connection, connection:
+        ((guard,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'audit_events_update'").fetchall()
+        connection.execute("DROP TRIGGER audit_events_update")
+        connection.execute("UPDATE audit_events SET actor_id = 'nobody' WHERE id = 1")
+        connection.execute(guard)
+    changed = casewright("audit", "verify", "--log")
+    assert (changed.code, "columns actor_id" in changed.out, "next:" in changed.out) == (10, True, True), changed.out
+    refused = casewright("audit", "verify", "--log", "--checkpoint", home / "casewright.db")
+    assert (refused.code, "next:" in refused.err) == (1, True)
+
+
 def test_a_change_around_the_case_store_is_named(filled, casewright, home):
     casewright("case", "open", "--sop", "phishing", "--title", "Odd mail")
     assert casewright("audit", "verify", "--state").code == 0

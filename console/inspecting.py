@@ -1,0 +1,68 @@
+"""Whether the record and the tables of this installation are as they were written; each fault is a line."""
+
+from pathlib import Path
+
+from case_store import audit
+from case_store.audit import fold, inspection, keys, verifier
+from case_store.audit.checkpoints import Checkpoint, NoteRefused, VerifierKey, opened
+from console.call import Call
+from console.errors import FileRefused
+from console.files import counting
+
+
+async def log(call: Call, key: Path | None, checkpoint: Path | None) -> int:
+    """Look through the audit log, and compare it with a saved checkpoint; return the exit code of the first fault."""
+    vkey = _key(key) if key else keys.public_key(call.settings.keys)
+    saved = _saved(checkpoint, vkey) if checkpoint else None
+    found: list[inspection.Fault] = []
+    async with call.reading() as tx:
+        with counting(call.printer.err, "events", await audit.last_id(tx)) as seen:
+            async for fault in inspection.faults(tx, [vkey], saved, seen=seen):
+                call.printer.line(str(fault))
+                found.append(fault)
+    if found:
+        call.printer.say(
+            f"{len(found)} faults: somebody changed the log around the case store.\n"
+            "  next: keep this database as it is, and compare it with bundles that were exported before"
+        )
+        return verifier.CODES[found[0].kind]
+    call.printer.say("Every event, stream and checkpoint is as it was written.")
+    return 0
+
+
+async def state(call: Call) -> int:
+    """Compare the tables with the events; return the exit code."""
+    count = 0
+    async with call.reading() as tx:
+        with call.printer.err.status("comparing the tables with the events"):
+            async for one in fold.differences(tx):
+                call.printer.line(str(one))
+                count += 1
+    if count:
+        call.printer.say(f"{count} differences: somebody changed the tables around the case store")
+        return verifier.CODES["altered"]
+    call.printer.say("Everything in the tables is what the events say.")
+    return 0
+
+
+def _key(path: Path) -> VerifierKey:
+    try:
+        return VerifierKey.parse(_text(path))
+    except NoteRefused as error:
+        raise FileRefused(f"{path}: {error}") from error
+
+
+def _saved(path: Path, key: VerifierKey) -> Checkpoint:
+    try:
+        return Checkpoint.parse(opened(_text(path), key))
+    except NoteRefused as error:
+        raise FileRefused(
+            f"{path}: {error}", next_step="Give a file that `casewright audit checkpoint` wrote."
+        ) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileRefused(f"{path} cannot be read: {error}") from error
