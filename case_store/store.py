@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from sqlalchemy.exc import DBAPIError
@@ -23,13 +24,17 @@ from case_store.models import Base, Case
 from case_store.settings import Settings
 from case_store.translate import connection_lost, speaking_plainly, while_connecting
 from case_store.writer import WriterLock, lock_file
+from sop.calendars import calendars_in
+from sop.worktime import Calendar
 
 
 class Tx:
     """One transaction: what a verb or a view works in."""
 
-    def __init__(self, session: AsyncSession, ledger: Ledger) -> None:
+    def __init__(self, session: AsyncSession, ledger: Ledger, calendars: Mapping[str, Calendar]) -> None:
         self.session = session
+        self.calendars = calendars
+        """When people work, by the names that SOPs use."""
         self.held: dict[tuple[type[Any], str], Any] = {}
         """Rows that were read under the lock of their case: until the end, nobody else changes them."""
         self._ledger = ledger
@@ -66,11 +71,12 @@ class Tx:
 
 
 class CaseStore:
-    """The book of record on one database. `blobs` is the folder of the evidence."""
+    """The book of record on one database. `blobs` is the folder of the evidence, `calendars` say when people work."""
 
-    def __init__(self, url: str, blobs: Path) -> None:
+    def __init__(self, url: str, blobs: Path, calendars: Mapping[str, Calendar] = MappingProxyType({})) -> None:
         self.url = parse_url(url)
         self.blobs = blobs
+        self._calendars = calendars
         self._engines = create_engines(self.url)
         file = sqlite_file(self.url)
         self._writer = WriterLock(lock_file(file)) if file else None
@@ -87,7 +93,7 @@ class CaseStore:
             GuardsMissing: The triggers that protect the audit trail are not all there.
             StoreUnavailable: The database cannot be reached.
         """
-        store = cls(settings.database_url, settings.blobs)
+        store = cls(settings.database_url, settings.blobs, calendars_in(settings.sops)[0])
         try:
             await store._require_current_schema()
         except BaseException:
@@ -145,11 +151,10 @@ class CaseStore:
                     await session.connection()  # begins at once; on SQLite this takes the lock for writing
                 yield session
 
-    @staticmethod
-    def _tx(session: AsyncSession, request_id: str | None, *, read_only: bool) -> Tx:
+    def _tx(self, session: AsyncSession, request_id: str | None, *, read_only: bool) -> Tx:
         ledger = Ledger(request_id or new_id(), read_only=read_only)
         session.sync_session.info[LEDGER] = ledger
-        return Tx(session, ledger)
+        return Tx(session, ledger, self._calendars)
 
 
 def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

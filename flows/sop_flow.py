@@ -18,7 +18,7 @@ from prefect.context import FlowRunContext
 from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Suspended
 
-from case_store import cases, find, models, scope, signals, sops, stages
+from case_store import cases, find, models, scope, signals, sla, sops, stages
 from case_store.actor import Actor
 from case_store.store import Tx
 from flows import asking, board, case_pass, names, opening, steps, wake
@@ -128,7 +128,8 @@ class _Case:
             met, facts = steps.answer(wanted.when, await scope.of_case(tx, case))
             await stages.decide_condition(tx, stage, met, facts, by=self._by, at=at)
         if stage.condition_met:
-            await stages.activate(tx, stage, due_at=at + wanted.sla if wanted.sla else None, by=self._by, at=at)
+            due_at = sla.due(tx, case, (await sops.pinned(tx, case)).sop, wanted.sla, at)
+            await stages.activate(tx, stage, due_at=due_at, by=self._by, at=at)
 
     async def _run_stage(self, sop: Sop, case: models.Case, key: str) -> State[None]:
         run = stage_flow(sop.key, key).with_options(flow_run_name=names.run_name(case.number, key))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sop.durations import format_duration
 from sop.model import Sop, Stage, Task
 
 _KINDS = {"action": "automated", "manual": "manual", "form": "form", "approval": "approval"}
@@ -18,14 +17,14 @@ def describe(sop: Sop) -> str:
 
 
 def _stage(number: int, stage: Stage) -> str:
-    within = f", within {format_duration(stage.sla)}" if stage.sla else ""
+    within = f", within {stage.sla}" if stage.sla else ""
     rows = "\n".join(_row(task) for task in stage.tasks)
     return f"### {number}. {stage.title}{within}\n\n| task | kind | owner | within |\n|---|---|---|---|\n{rows}"
 
 
 def _row(task: Task) -> str:
     owner = task.action if task.kind == "action" else (task.approval.from_ if task.approval else task.owner)
-    within = format_duration(task.sla) if task.sla else ""
+    within = str(task.sla or "")
     return f"| {_cell(task.title)} | {_KINDS[task.kind]} | {owner} | {within} |"
 
 

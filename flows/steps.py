@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from case_store import find, models, progress, scope, sops, stages, tasks
+from case_store import find, models, progress, scope, sla, sops, stages, tasks
 from case_store.actor import Actor
 from case_store.lifecycle import ASKS_A_PERSON
 from case_store.progress import Next, TaskFacts
@@ -112,7 +112,7 @@ async def _decide_and_open(tx: Tx, view: View, by: Actor) -> None:
     for key in view.plan.ask:
         wanted = view.sop.task(key)
         at = now()
-        due_at = at + wanted.sla if wanted.sla else None
+        due_at = sla.due(tx, view.case, view.sop, wanted.sla, at)
         await tasks.ask(tx, view.tasks[key], parameters=_parameters(wanted, known), due_at=due_at, by=by, at=at)
 
 

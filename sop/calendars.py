@@ -12,7 +12,7 @@ office:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path as File
 from typing import Final
@@ -37,6 +37,18 @@ class _Wrong(Exception):
     def __init__(self, message: str, next_step: str) -> None:
         super().__init__(message)
         self.next_step = next_step
+
+
+def calendars_in(folders: Iterable[File | str]) -> tuple[dict[str, Calendar], list[Problem]]:
+    """Return the calendars of these folders, the last of a name counting, and what is wrong with the files."""
+    found: dict[str, Calendar] = {}
+    problems: list[Problem] = []
+    for folder in dict.fromkeys(map(File, folders)):
+        try:
+            found |= load_calendars(folder / FILE) if (folder / FILE).exists() else {}
+        except SopRefused as refused:
+            problems += refused.problems
+    return found, problems
 
 
 def load_calendars(path: File | str) -> dict[str, Calendar]:

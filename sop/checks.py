@@ -11,7 +11,7 @@ from sop.durations import format_duration
 from sop.errors import Problem
 from sop.expressions import expressions
 from sop.loader import LoadedSop
-from sop.model import Sop, Task
+from sop.model import SEVERITIES, Sla, Sop, Task
 from sop.owners import parse_owner
 from sop.paths import Path
 from sop.wording import did_you_mean, shown
@@ -24,6 +24,7 @@ def check(
     roles: AbstractSet[str],
     actions: AbstractSet[str],
     specs: Mapping[str, ActionSpec] | None = None,
+    calendars: AbstractSet[str] = frozenset(),
 ) -> list[Problem]:
     """Return everything that stands between an SOP and its first case, by line.
 
@@ -33,10 +34,12 @@ def check(
         actions: The names of the actions there are.
         specs: The actions themselves, to check the parameters they are given; without them, only
             names are checked and nothing has to be imported.
+        calendars: The names of the calendars there are.
     """
     sop = loaded.sop
     findings = [
         *_roles(sop, roles),
+        *_hours(sop, calendars),
         *_actions(sop, actions),
         *_parameters(sop, specs or {}),
         *_slas(sop),
@@ -55,6 +58,12 @@ def _roles(sop: Sop, roles: AbstractSet[str]) -> Iterator[_Finding]:
         if owner.kind == "role" and owner.name not in roles:
             step = f"{did_you_mean(str(owner.name), roles, 'roles')} A new role is added in roles.yaml."
             yield path, f"There is no role {owner.name!r}.", step
+
+
+def _hours(sop: Sop, calendars: AbstractSet[str]) -> Iterator[_Finding]:
+    if sop.hours is not None and sop.hours not in calendars:
+        step = f"{did_you_mean(sop.hours, calendars, 'calendars')} Calendars are in calendars.yaml, beside your SOPs."
+        yield ("hours",), f"There is no calendar {sop.hours!r}.", step
 
 
 def _rules(sop: Sop) -> Iterator[tuple[Path, str]]:
@@ -92,11 +101,21 @@ def _parameters(sop: Sop, specs: Mapping[str, ActionSpec]) -> Iterator[_Finding]
 def _slas(sop: Sop) -> Iterator[_Finding]:
     for number, stage in enumerate(sop.stages):
         for position, task in enumerate(stage.tasks):
-            if stage.sla is not None and task.sla is not None and task.sla > stage.sla:
-                mine, whole = format_duration(task.sla), format_duration(stage.sla)
-                message = f"The task may take {mine}, but its whole stage only {whole}."
+            longer = next(_longer(task.sla, stage.sla), None)
+            if longer is not None:
+                severity, mine, whole = longer
+                message = f"The task may take {mine}, but its whole stage only {whole}{severity}."
                 path: Path = ("stages", number, "tasks", position, "sla")
                 yield path, message, f"Write at most {whole}, or give the stage {stage.key!r} more time."
+
+
+def _longer(part: Sla | None, whole: Sla | None) -> Iterator[tuple[str, str, str]]:
+    """Yield each severity for which the part may take longer than the whole, with both times."""
+    for severity in SEVERITIES:
+        mine, limit = (part and part.of(severity)), (whole and whole.of(severity))
+        if mine and limit and mine > limit:
+            told = "" if part == Sla(otherwise=mine) and whole == Sla(otherwise=limit) else f" for severity {severity}"
+            yield told, format_duration(mine), format_duration(limit)
 
 
 def _conditions(loaded: LoadedSop) -> Iterator[_Finding]:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sop.actions import ActionSpec, names
+from sop.calendars import calendars_in
 from sop.checks import check
 from sop.errors import Problem, SopRefused, UnknownSop
 from sop.loader import LoadedSop, load, same_keys, sop_files
 from sop.roles import load_roles
 from sop.wording import did_you_mean
+from sop.worktime import Calendar
 
 BUILT_IN = Path(__file__).parent / "library"
 
@@ -34,20 +36,22 @@ def inspect(
     roles: AbstractSet[str],
     actions: AbstractSet[str],
     specs: Mapping[str, ActionSpec] | None = None,
+    calendars: AbstractSet[str] = frozenset(),
 ) -> list[Problem]:
     """Return everything that is wrong with an SOP file, in one go; nothing when it can be used.
 
     The arguments are those of `sop.checks.check`.
     """
-    return _inspect(path, roles, actions, specs)[1]
+    return _inspect(path, roles, actions, specs, calendars)[1]
 
 
 @dataclass(frozen=True)
 class Library:
-    """SOPs by key, the roles they may name (key to title), and what is wrong with the other files."""
+    """SOPs by key, the roles and calendars they may name, and what is wrong with the other files."""
 
     sops: Mapping[str, LoadedSop]
     roles: Mapping[str, str]
+    calendars: Mapping[str, Calendar]
     problems: tuple[Problem, ...] = ()
 
     @classmethod
@@ -73,10 +77,12 @@ class Library:
             ActionRefused: a module with actions cannot be imported.
         """
         roles, problems = _roles(paths)
+        hours, wrong_hours = calendars_in(paths)
+        problems += wrong_hours
         good: list[LoadedSop] = []
         actions = names(action_modules)
         for file in _files(paths, problems):
-            loaded, wrong = _inspect(file, roles.keys(), actions)
+            loaded, wrong = _inspect(file, roles.keys(), actions, None, hours.keys())
             problems += wrong
             if loaded is not None and not wrong:
                 good.append(loaded)
@@ -84,7 +90,7 @@ class Library:
         problems += same_keys(own)
         ours = [one for one in good if Path(one.source).parent == BUILT_IN]
         sops = {one.sop.key: one for one in [*ours, *reversed(own)]}
-        return cls(dict(sorted(sops.items())), roles, tuple(sorted(problems)))
+        return cls(dict(sorted(sops.items())), roles, hours, tuple(sorted(problems)))
 
     def get(self, key: str) -> LoadedSop:
         """Return the SOP of that key.
@@ -102,13 +108,14 @@ def _inspect(
     roles: AbstractSet[str],
     actions: AbstractSet[str],
     specs: Mapping[str, ActionSpec] | None = None,
+    calendars: AbstractSet[str] = frozenset(),
 ) -> tuple[LoadedSop | None, list[Problem]]:
     try:
         loaded = load(path)
     except SopRefused as refused:
-        further = check(refused.readable, roles, actions, specs) if refused.readable else []
+        further = check(refused.readable, roles, actions, specs, calendars) if refused.readable else []
         return None, sorted([*refused.problems, *further])
-    return loaded, check(loaded, roles, actions, specs)
+    return loaded, check(loaded, roles, actions, specs, calendars)
 
 
 def _roles(paths: Iterable[Path | str]) -> tuple[dict[str, str], list[Problem]]:

@@ -6,7 +6,7 @@ dependencies that exist) is in `sop.rules`; what the outside must offer is in `s
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -20,6 +20,7 @@ KEY_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
 FIELD_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
 
 Severity = Literal["informational", "low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Kind = Literal["action", "manual", "form", "approval"]
 FieldType = Literal["text", "longtext", "choice", "multichoice", "yesno", "number", "date", "datetime"]
 
@@ -55,6 +56,56 @@ class Element(BaseModel):
     )
 
 
+class Sla(Element):
+    """How long something may take: one time for all cases, or one for each severity."""
+
+    critical: Duration | None = None
+    high: Duration | None = None
+    medium: Duration | None = None
+    low: Duration | None = None
+    informational: Duration | None = None
+    otherwise: Duration | None = None
+    """For every severity that is not named."""
+
+    def of(self, severity: Severity) -> timedelta | None:
+        """Return the time for cases of this severity; None when there is no limit."""
+        named: timedelta | None = getattr(self, severity)
+        return named or self.otherwise
+
+    def __str__(self) -> str:
+        named = {name: text for name, text in self.model_dump(exclude_none=True).items() if name != "otherwise"}
+        parts = [f"{name} {text}" for name, text in named.items()]
+        if self.otherwise is not None:
+            parts.append(f"otherwise {format_duration(self.otherwise)}" if parts else format_duration(self.otherwise))
+        return ", ".join(parts)
+
+
+def _for_all(value: object) -> object:
+    if value == {}:
+        raise PydanticCustomError("too_short", "there is no time in it", {})
+    return value if isinstance(value, dict | Sla) else {"otherwise": value}
+
+
+_DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["30m", "1h30m", "2d"]}
+SlaRule = Annotated[
+    Sla,
+    BeforeValidator(_for_all),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _DURATION_SCHEMA,
+                {
+                    "type": "object",
+                    "properties": dict.fromkeys(Sla.model_fields, _DURATION_SCHEMA),
+                    "additionalProperties": False,
+                    "minProperties": 1,
+                },
+            ]
+        }
+    ),
+]
+
+
 class FormField(Element):
     """One question of a form."""
 
@@ -88,8 +139,8 @@ class Task(Element):
     """What is done, as one line that starts with a verb."""
     owner: OwnerRule = "case-owner"
     """Who does it: `role:ROLE`, `user:HANDLE` or `case-owner`."""
-    sla: Duration | None = None
-    """How long it may take, counted from when the task opens: `30m`, `1h30m`, `2d`."""
+    sla: SlaRule | None = None
+    """How long it may take, counted from when the task opens: `2d`, or by severity `{critical: 30m, otherwise: 8h}`."""
     instructions: Body = ""
     """How it is done, in Markdown."""
     depends_on: Annotated[tuple[Key, ...], Field(strict=False)] = ()
@@ -137,8 +188,8 @@ class Stage(Element):
     """Unique among the stages."""
     title: Line
     """What the stage is about, as one line."""
-    sla: Duration | None = None
-    """How long the stage may take, counted from when it starts."""
+    sla: SlaRule | None = None
+    """How long the stage may take, counted from when it starts; by severity as in tasks."""
     when: Condition | None = None
     """Only if this is true is the stage run; it may name tasks of earlier stages."""
     tasks: Annotated[tuple[Task, ...], Field(strict=False, min_length=1, max_length=200)]
@@ -160,6 +211,10 @@ class Sop(Element):
     """The severity of a new case, unless the alert or the person says otherwise."""
     owner: OwnerRule = "role:analyst"
     """Who owns a new case: `role:ROLE` or `user:HANDLE`."""
+    sla: SlaRule | None = None
+    """How long the whole case may take, counted from when it is opened; by severity as in tasks."""
+    hours: Key | None = None
+    """The calendar of `calendars.yaml` whose working time SLAs count; without it, and for critical cases, all time."""
     match: Condition | None = None
     """Which alerts this SOP is for; it may name `alert` only."""
     stages: Annotated[tuple[Stage, ...], Field(strict=False, min_length=1, max_length=50)]

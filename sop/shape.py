@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sop.errors import Problem
-from sop.model import Approval, Element, FormField, Sop, Stage, Task
+from sop.model import Approval, Element, FormField, Sla, Sop, Stage, Task
 from sop.wording import closest, did_you_mean, listed, shown
 
 if TYPE_CHECKING:
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from sop.paths import Path
     from sop.yaml_reader import Data, Document
 
-_ELEMENTS: dict[str, type[Element]] = {"stages": Stage, "tasks": Task, "form": FormField, "approval": Approval}
+_ELEMENTS: dict[str, type[Element]] = {
+    "stages": Stage, "tasks": Task, "form": FormField, "approval": Approval, "sla": Sla,
+}  # fmt: skip
 _ARTICLES: dict[type[Element], str] = {
     Sop: "an SOP", Stage: "a stage", Task: "a task", FormField: "a form's field", Approval: "an approval",
+    Sla: "an SLA",
 }  # fmt: skip
 
 _QUOTE = 'If it is text, put it in quotes: "{shown}".'

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -12,7 +11,6 @@ from console.call import Call, Here
 from console.library import library, readable, said
 from console.output import AsJson, Column
 from sop.actions import names
-from sop.durations import format_duration
 from sop.errors import Problem
 from sop.library import Library, directories, inspect
 from sop.loader import LoadedSop, sop_files
@@ -101,13 +99,9 @@ def show(
 
 
 def _heading(stage: Stage) -> str:
-    notes = [f"within {_duration(stage.sla)}" if stage.sla else "", f"when {stage.when}" if stage.when else ""]
+    notes = [f"within {stage.sla}" if stage.sla else "", f"when {stage.when}" if stage.when else ""]
     said = "; ".join(note for note in notes if note)
     return f"{stage.title} ({stage.key})" + (f"  {said}" if said else "")
-
-
-def _duration(value: timedelta | None) -> str:
-    return format_duration(value) if value else ""
 
 
 def _doer(task: Task) -> str:
@@ -122,7 +116,7 @@ _TASK_COLUMNS = [
     Column[Task]("Title", lambda task: task.title, wide=True),
     Column[Task]("Kind", lambda task: task.kind, whole=True),
     Column[Task]("Done by", _doer),
-    Column[Task]("Within", lambda task: _duration(task.sla), whole=True),
+    Column[Task]("Within", lambda task: task.sla),
     Column[Task]("After", lambda task: task.depends_on),
     Column[Task]("When", lambda task: task.when),
 ]
@@ -162,7 +156,7 @@ def _checked(call: Call, paths: Sequence[Path]) -> tuple[list[str], list[Problem
     actions = names(call.settings.actions)
     files = list(_files(paths))
     return [str(file) for file in files], [
-        problem for file in files for problem in inspect(file, ours.roles.keys(), actions)
+        problem for file in files for problem in inspect(file, ours.roles.keys(), actions, None, ours.calendars.keys())
     ]
 
 
