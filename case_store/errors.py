@@ -94,6 +94,33 @@ class AuditKeyUnusable(StoreError):
     next_step = "put the key back from its copy; without it, exports from now on cannot be told from forged ones"
 
 
+class NotTheLogsKey(StoreError):
+    """This machine holds another key than the one that signs for the audit log."""
+
+    next_step = (
+        "copy the key folder from the machine whose relay signs, or name that folder in CASEWRIGHT_KEY_FOLDER;"
+        " a relay that has it goes on sealing meanwhile"
+    )
+
+    def __init__(self, held: str = "", current: str = "") -> None:
+        self.held = held  # the id of the key here, in hexadecimal
+        self.current = current  # the public key that signs, or the name of the log where that key is not known
+        said = f"the key here (id {held}) is not the one that signs for the audit log: {current}"
+        super().__init__(said if held else None)
+
+
+class WitnessSettingRefused(StoreError):
+    """A witness of the audit log is set up wrongly."""
+
+    next_step = "copy the line that `casewright witness` prints at its start: CASEWRIGHT_WITNESSES='URL KEY, URL KEY'"
+
+
+class WitnessStateUnusable(StoreError):
+    """What the witness remembers cannot be read or written."""
+
+    next_step = "put the file back from its copy; a witness that forgets would confirm a log that was rewritten"
+
+
 class NotSealed(StoreUnavailable):
     """New audit events are not taken into the signed tree."""
 

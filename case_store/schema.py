@@ -10,8 +10,9 @@ from sqlalchemy import Connection, inspect, text
 from case_store.errors import GuardsMissing, SchemaNotCurrent
 from case_store.migrations.proof import guards
 from case_store.migrations.spine import postgresql, sqlite
+from case_store.migrations.witness import guards as witness_guards
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a constant, so that nobody loads Alembic to open a case."""
 
 
@@ -68,10 +69,10 @@ def _not_at_head(at: str) -> tuple[str, str]:
 
 def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.dialect.name == "sqlite":
-        wanted = sqlite.triggers() | guards.sqlite_triggers()
+        wanted = sqlite.triggers() | guards.sqlite_triggers() | witness_guards.sqlite_triggers()
         found = _pairs(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     else:
-        every = [*postgresql.triggers(), *guards.postgresql_triggers()]
+        every = [*postgresql.triggers(), *guards.postgresql_triggers(), *witness_guards.postgresql_triggers()]
         wanted = {trigger.name: trigger.create for trigger in every}
         functions = postgresql.FUNCTIONS | guards.FUNCTIONS
         wanted |= {f"function {name}": body for name, body in functions.items()}

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
         None, description="Folder of the audit log's key, the same for all relays; default: keys in `home`."
     )
 
+    witnesses: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Witnesses of the audit log, separated by commas: URL and public key, with a blank between."
+    )
+
     mail_folder: Path | None = Field(
         None, description="Folder to write mail into, instead of sending it; for trying things out."
     )
@@ -72,7 +76,7 @@ class Settings(BaseSettings):
     def _split_paths(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
-    @field_validator("actions", mode="before")
+    @field_validator("actions", "witnesses", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return tuple(filter(None, (name.strip() for name in value.split(",")))) if isinstance(value, str) else value

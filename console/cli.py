@@ -56,6 +56,7 @@ _COMMANDS = (
     ("sop", "sop:app", _KEEP, "List, read and check SOPs."),
     ("people", "people:app", _KEEP, "Bring people in, and list them."),
     ("audit", "audit:app", _KEEP, "Read and export the record."),
+    ("witness", "witness:witness", _KEEP, "Confirm for others that their log only grew; on a machine of your own."),
     ("db", "db:app", _KEEP, "Bring the database up to date, or check that it is."),
 )
 for _position, (_name, _where, _group, _help) in enumerate(_COMMANDS):

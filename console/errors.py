@@ -61,6 +61,12 @@ class FileRefused(ConsoleError):
     next_step = "Check the path and that you may read it."
 
 
+class BadLogKey(ConsoleError):
+    """This is not the public key of a log."""
+
+    next_step = "Ask those who run the log for the line that `casewright audit key` prints, and keep it in a file."
+
+
 class PortTaken(ConsoleError):
     """Something else listens on this port."""
 

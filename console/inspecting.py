@@ -1,9 +1,11 @@
 """Whether the record and the tables of this installation are as they were written; each fault is a line."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from case_store import audit
-from case_store.audit import fold, inspection, keys, verifier
+from case_store.audit import fold, inspection, keys, log_keys, succession, verifier
 from case_store.audit.checkpoints import Checkpoint, NoteRefused, VerifierKey, opened
 from console.call import Call
 from console.errors import FileRefused
@@ -13,11 +15,12 @@ from console.files import counting
 async def log(call: Call, key: Path | None, checkpoint: Path | None) -> int:
     """Look through the audit log, and compare it with a saved checkpoint; return the exit code of the first fault."""
     vkey = _key(key) if key else keys.public_key(call.settings.keys)
-    saved = _saved(checkpoint, vkey) if checkpoint else None
     found: list[inspection.Fault] = []
     async with call.reading() as tx:
+        every = succession.linked(await log_keys.statements(tx), vkey)
+        saved = _saved(checkpoint, every) if checkpoint else None
         with counting(call.printer.err, "events", await audit.last_id(tx)) as seen:
-            async for fault in inspection.faults(tx, [vkey], saved, seen=seen):
+            async for fault in inspection.faults(tx, every, saved, seen=seen):
                 call.printer.line(str(fault))
                 found.append(fault)
     if found:
@@ -52,9 +55,14 @@ def _key(path: Path) -> VerifierKey:
         raise FileRefused(f"{path}: {error}") from error
 
 
-def _saved(path: Path, key: VerifierKey) -> Checkpoint:
+def _saved(path: Path, every: Sequence[VerifierKey]) -> Checkpoint:
+    """Return a checkpoint that one of the log's keys has signed."""
+    note = _text(path)
     try:
-        return Checkpoint.parse(opened(_text(path), key))
+        for key in every[:-1]:
+            with suppress(NoteRefused):
+                return Checkpoint.parse(opened(note, key))
+        return Checkpoint.parse(opened(note, every[-1]))
     except NoteRefused as error:
         raise FileRefused(
             f"{path}: {error}", next_step="Give a file that `casewright audit checkpoint` wrote."

@@ -16,12 +16,13 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlalchemy import Row, Select, select
 
-from case_store.audit import verifier
+from case_store.audit import log_keys, succession, verifier, witnesses
+from case_store.audit.checkpoints import VerifierKey
 from case_store.audit.ledger import stream_of
-from case_store.audit.merkle import Tree
+from case_store.audit.nodes import Prover
 from case_store.audit.trail import CHUNK, record_export
 from case_store.errors import NotSealed
-from case_store.models import AuditCheckpoint, AuditEvent, AuditLeaf, Case
+from case_store.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditLeaf, Case
 
 if TYPE_CHECKING:
     from case_store.actor import Actor
@@ -43,11 +44,26 @@ with --checkpoint FILE the verifier sees whether what was there then is still th
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """What was written: the number of events, of files of evidence, and the size of the tree that is signed."""
+    """What was written: the number of events, of files of evidence, and the size of the tree that is signed.
+
+    `unwitnessed` names the witnesses that have not confirmed its checkpoint.
+    """
 
     events: int
     evidence: int
     size: int
+    unwitnessed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How many seconds to wait for a checkpoint that holds the export, and as many again until witnesses confirm it.
+
+    Without them in time the bundle is written all the same, and says so.
+    """
+
+    seconds: float = 10.0
+    witnesses: tuple[VerifierKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +87,9 @@ class _Contents:
 
     case: Case | None
     export: str
-    checkpoint: AuditCheckpoint
     page: bytes | None
+    checkpoint: AuditCheckpoint
+    confirmed: tuple[AuditCosignature, ...]
 
 
 async def write(
@@ -83,7 +100,7 @@ async def write(
     by: Actor,
     at: datetime,
     seal: Callable[[], Awaitable[object]],
-    within: float = 10.0,
+    wait: Wait = Wait(),
     request_id: str | None = None,
 ) -> Bundled:
     """Write a bundle of everything, or of one case; a file that is there is replaced once the new one is whole.
@@ -95,7 +112,7 @@ async def write(
         by: Who exports.
         at: Now.
         seal: Is called until the export is in the signed tree; does nothing where a relay does it.
-        within: Seconds to wait for that.
+        wait: How long to wait for that, and for whom else.
         request_id: The request that the event names.
 
     Raises:
@@ -106,19 +123,23 @@ async def write(
     page = await _page(store, wanted)
     facts = {} if page is None else {"report": sha256(page).hexdigest()}
     export = await record_export(store, case, by=by, at=at, request_id=request_id, facts=facts)
-    contents = _Contents(case, export, await _sealed(store, export, seal, within), page)
+    checkpoint = await _sealed(store, export, seal, wait.seconds)
+    contents = _Contents(case, export, page, *await _witnessed(store, export, checkpoint, wait))
     part = out.with_name(f".{out.name}.part")
     try:
         with ZipFile(part, "w", ZIP_DEFLATED) as archive:
             async with store.reading() as tx:
                 events, evidence = await _write_events(tx, archive, contents)
+                await _write_keys(tx, archive, contents.checkpoint)
             if blobs is not None:
                 await _write_evidence(archive, evidence, blobs)
             _write_rest(archive, contents, out.name, at, events, with_evidence=blobs is not None)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
-    return Bundled(events, len(evidence) if blobs else 0, contents.checkpoint.size)
+    confirmed = {one.witness for one in contents.confirmed}
+    unwitnessed = tuple(key.name for key in wait.witnesses if str(key) not in confirmed)
+    return Bundled(events, len(evidence) if blobs else 0, contents.checkpoint.size, unwitnessed)
 
 
 async def _page(store: CaseStore, wanted: Wanted) -> bytes | None:
@@ -144,11 +165,47 @@ async def _sealed(
 
 async def _checkpoint_with(store: CaseStore, export: str) -> AuditCheckpoint | None:
     async with store.reading() as tx:
-        place = await tx.session.scalar(select(AuditLeaf.idx).where(AuditLeaf.event_id == export))
-        if place is None:
+        return await tx.session.scalar(_holding(export).limit(1))
+
+
+def _holding(export: str) -> Select[AuditCheckpoint]:
+    """Return the query for checkpoints that hold the export, the newest first."""
+    place = select(AuditLeaf.idx).where(AuditLeaf.event_id == export).scalar_subquery()
+    return select(AuditCheckpoint).where(AuditCheckpoint.size > place).order_by(AuditCheckpoint.id.desc())
+
+
+async def _witnessed(
+    store: CaseStore, export: str, sealed: AuditCheckpoint, wait: Wait
+) -> tuple[AuditCheckpoint, tuple[AuditCosignature, ...]]:
+    """Return a checkpoint that holds the export and that all witnesses have confirmed; else the one at hand."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait.seconds):
+            while wait.witnesses:
+                if (found := await _confirmed_by_all(store, export, wait.witnesses)) is not None:
+                    return found
+                await asyncio.sleep(_LOOK_EVERY)
+    async with store.reading() as tx:
+        return sealed, tuple(await witnesses.cosignatures(tx, sealed.id))
+
+
+async def _confirmed_by_all(
+    store: CaseStore, export: str, wanted: Sequence[VerifierKey]
+) -> tuple[AuditCheckpoint, tuple[AuditCosignature, ...]] | None:
+    confirmed = select(AuditCosignature.checkpoint_id)
+    holding = _holding(export)
+    for key in wanted:
+        holding = holding.where(AuditCheckpoint.id.in_(confirmed.where(AuditCosignature.witness == str(key))))
+    async with store.reading() as tx:
+        checkpoint = await tx.session.scalar(holding.limit(1))
+        if checkpoint is None:
             return None
-        newest = select(AuditCheckpoint).where(AuditCheckpoint.size > place).order_by(AuditCheckpoint.id.desc())
-        return await tx.session.scalar(newest.limit(1))
+        return checkpoint, tuple(await witnesses.cosignatures(tx, checkpoint.id))
+
+
+async def _write_keys(tx: Tx, archive: ZipFile, checkpoint: AuditCheckpoint) -> None:
+    """Write the statements that lead from the log's first key to the one that signed the checkpoint."""
+    if statements := await log_keys.statements(tx, until_signer_of=checkpoint.note):
+        archive.writestr("keys.txt", succession.joined(statements))
 
 
 async def _write_events(tx: Tx, archive: ZipFile, contents: _Contents) -> tuple[int, set[str]]:
@@ -166,10 +223,11 @@ async def _write_events(tx: Tx, archive: ZipFile, contents: _Contents) -> tuple[
                 if row.event_id == contents.export:
                     break
     if case is not None:
-        tree = Tree(await _leaves(tx, size))
+        prover = Prover(tx)
         with archive.open("proofs.jsonl", "w", force_zip64=True) as out:
             for place in places:
-                _line(out, json.dumps({"index": place, "path": [one.hex() for one in tree.inclusion_proof(place)]}))
+                path = await prover.inclusion(place, size)
+                _line(out, json.dumps({"index": place, "path": [one.hex() for one in path]}))
     return count, digests
 
 
@@ -186,11 +244,6 @@ async def _rows(tx: Tx, wanted: Select[int, str, str]) -> AsyncIterator[Row[int,
     result = await tx.session.stream(wanted.execution_options(yield_per=CHUNK))
     async for row in result:
         yield row
-
-
-async def _leaves(tx: Tx, size: int) -> Sequence[bytes]:
-    wanted = select(AuditLeaf.leaf).where(AuditLeaf.idx < size).order_by(AuditLeaf.idx)
-    return (await tx.session.scalars(wanted)).all()
 
 
 async def _write_evidence(archive: ZipFile, digests: Iterable[str], blobs: Blobs) -> None:
@@ -213,7 +266,8 @@ def _write_rest(
         "at": at.isoformat(),
     }
     archive.writestr("manifest.json", json.dumps(manifest, indent=1) + "\n")
-    archive.writestr("checkpoint.txt", contents.checkpoint.note)
+    lines = "".join(one.line for one in contents.confirmed)
+    archive.writestr("checkpoint.txt", contents.checkpoint.note + lines)
     archive.writestr("verify.py", Path(verifier.__file__).read_bytes())
     if contents.page is not None:
         archive.writestr("report.html", contents.page)

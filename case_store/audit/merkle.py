@@ -1,7 +1,7 @@
 """The Merkle tree over all audit events (RFC 6962, section 2.1).
 
 A tree only ever grows at its end. Whoever grows it needs no more than its *peaks*: the roots of the complete subtrees
-whose sizes are the binary digits of its size, the greatest first. Whoever proves something needs the leaves.
+whose sizes are the binary digits of its size, the greatest first. Proofs are in `proofs`.
 
 All hashes are 32 bytes of SHA-256.
 """
@@ -72,48 +72,3 @@ class Peaks:
 def root_of(leaves: Sequence[bytes]) -> bytes:
     """Return the root over leaf hashes."""
     return Peaks().grown(leaves).root()
-
-
-class Tree:
-    """A tree with all its nodes, to make proofs from; 64 bytes a leaf."""
-
-    def __init__(self, leaves: Sequence[bytes]) -> None:
-        self._levels = [list(leaves)]
-        while len(below := self._levels[-1]) > 1:
-            pairs = zip(below[::2], below[1::2], strict=False)
-            self._levels.append([node_hash(left, right) for left, right in pairs])
-
-    @property
-    def size(self) -> int:
-        """The number of leaves."""
-        return len(self._levels[0])
-
-    def inclusion_proof(self, index: int) -> list[bytes]:
-        """Return the hashes that lead from leaf `index` to the root."""
-        if not 0 <= index < self.size:
-            raise ValueError(f"there is no leaf {index} among {self.size}")
-        proof: list[bytes] = []
-        start, end = 0, self.size
-        while end - start > 1:
-            middle = start + _split(end - start)
-            if index < middle:
-                proof.append(self._root(middle, end))
-                end = middle
-            else:
-                proof.append(self._root(start, middle))
-                start = middle
-        return proof[::-1]
-
-    def _root(self, start: int, end: int) -> bytes:
-        """Return the root over the leaves from `start` to `end`; a complete subtree begins at `start`."""
-        size = end - start
-        if size & (size - 1) == 0:
-            level = size.bit_length() - 1
-            return self._levels[level][start >> level]
-        middle = start + _split(size)
-        return node_hash(self._root(start, middle), self._root(middle, end))
-
-
-def _split(size: int) -> int:
-    """Return the size of the left subtree: the greatest power of two below `size`."""
-    return 1 << (size - 1).bit_length() - 1

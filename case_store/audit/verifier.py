@@ -1,16 +1,17 @@
 """Checks a bundle of the audit log, with nothing but Python and the log's public key.
 
-    python verify.py BUNDLE.zip --key log.vkey [--checkpoint SAVED.txt] [--max-age 1d]
+    python verify.py BUNDLE.zip --key log.vkey [--checkpoint SAVED.txt] [--witness witness.vkey] [--max-age 1d]
 
 A bundle is a zip with `events.jsonl` (one event a line, its exact bytes), `checkpoint.txt` (what the log signed),
-`manifest.json`, for the bundle of one case `proofs.jsonl` and `report.html`, and the evidence under `evidence/`. This
-file imports nothing but the standard library; read it, it is meant to be read.
+`manifest.json`, for the bundle of one case `proofs.jsonl` and `report.html`, and the evidence under `evidence/`. Where
+the log has changed its key, `keys.txt` holds the statements with which each key names the next. This file imports
+nothing but the standard library; read it, it is meant to be read.
 
 What it relies on: SHA-256; Merkle trees as in RFC 6962; Ed25519 as in RFC 8032; signed notes, checkpoints and
 cosignatures as in C2SP (https://c2sp.org); JSON in the canonical form of RFC 8785.
 
 Exit codes: 0 everything holds; 2 the call or the bundle cannot be read; 10 altered; 11 missing; 12 truncated; 13 rolled
-back; 14 forked; 15 unsealed (only with --sealed); 16 stale.
+back; 14 forked; 15 unsealed (only with --sealed); 16 stale; 17 unwitnessed (only with --witness).
 """
 
 from __future__ import annotations
@@ -25,12 +26,23 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-CODES = {"altered": 10, "missing": 11, "truncated": 12, "rolled back": 13, "forked": 14, "unsealed": 15, "stale": 16}
+CODES = {
+    "altered": 10,
+    "missing": 11,
+    "truncated": 12,
+    "rolled back": 13,
+    "forked": 14,
+    "unsealed": 15,
+    "stale": 16,
+    "unwitnessed": 17,
+}
 UNREADABLE = 2
 _LONGEST_LINE = 16 * 2**20
 _read = json.JSONDecoder().raw_decode
@@ -122,23 +134,29 @@ def signature_holds(public: bytes, message: bytes, signature: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Key:
-    """The public key of a log."""
+    """The public key of a log, or of a witness (algorithm 4)."""
 
     name: str
     public: bytes
+    algorithm: int = 1
 
     @classmethod
-    def parse(cls, text: str) -> Key:
+    def parse(cls, text: str, algorithm: int = 1) -> Key:
         """Read a line like NAME+1a2b3c4d+BASE64."""
         name, _, rest = text.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
         content = _decoded(encoded)
-        if not name or len(content) != 33 or content[0] != 1:
-            raise Unreadable("the key is no line like NAME+1a2b3c4d+BASE64, the content of audit-log.vkey")
-        key = cls(name, content[1:])
-        if key.id(1).hex() != key_id:
+        if not name or len(content) != 33 or content[0] != algorithm:
+            of = "audit-log.vkey" if algorithm == 1 else "witness.vkey"
+            raise Unreadable(f"the key is no line like NAME+1a2b3c4d+BASE64, the content of {of}")
+        key = cls(name, content[1:], algorithm)
+        if key.id(algorithm).hex() != key_id:
             raise Unreadable("the key's line was changed: its name and key do not belong together")
         return key
+
+    def __str__(self) -> str:
+        content = base64.b64encode(bytes([self.algorithm]) + self.public).decode()
+        return f"{self.name}+{self.id(self.algorithm).hex()}+{content}"
 
     def id(self, algorithm: int) -> bytes:
         """Return the four bytes by which signatures name this key."""
@@ -155,7 +173,7 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, note: str, key: Key) -> Checkpoint:
-        """Read a checkpoint that the key has signed."""
+        """Read a checkpoint that the key has signed; `at` is the time that the log says."""
         body, blank, signatures = note.rpartition("\n\n")
         body += "\n"
         lines = body.split("\n")
@@ -175,6 +193,75 @@ class Checkpoint:
         if lines[0] != key.name:
             raise Found("altered", f"the checkpoint is of another log, {lines[0]}")
         return cls(int(lines[1]), _decoded(lines[2]), at)
+
+
+def confirmed_at(note: str, witness: Key) -> datetime:
+    """Return when a witness confirmed a checkpoint (C2SP tlog-cosignature)."""
+    body, _, signatures = note.rpartition("\n\n")
+    for name, content in _signatures(signatures):
+        if name == witness.name and content[:4] == witness.id(4):
+            seconds = int.from_bytes(content[4:12], "big")
+            text = f"cosignature/v1\ntime {seconds}\n{body}\n".encode()
+            if signature_holds(witness.public, text, content[12:]):
+                return datetime.fromtimestamp(seconds, UTC)
+    raise Found("unwitnessed", f"{witness.name} (key {witness.id(4).hex()}) has not confirmed the checkpoint")
+
+
+@dataclass
+class Succession:
+    """Keys of a log over time: `newest` signs now; `earlier` did before, and each was followed by the next."""
+
+    newest: Key
+    earlier: list[Key] = field(default_factory=list)
+    followed: int = 0
+
+    @classmethod
+    def follow(cls, statements: str, trusted: Key) -> Succession:
+        """Go from the key that one has to the newest, by statements of which each is signed by the key before.
+
+        A statement has five lines: casewright-key-change/1, the log, the time, the old key, the new key. Both keys sign
+        it. Keys before the trusted one are known by it, because each new key has signed who was before it.
+        """
+        changes = [_change(one) for one in _statements(statements)]
+        found = cls(trusted)
+        for old, new in changes:
+            if old == found.newest:
+                found.earlier.append(old)
+                found.newest = new
+                found.followed += 1
+        at = trusted
+        for old, new in reversed(changes):
+            if new == at and old not in found.earlier:
+                found.earlier.append(old)
+                at = old
+        return found
+
+
+def _statements(text: str) -> Iterator[str]:
+    parts = text.split("\n\n")
+    for body, signatures in zip(parts[::2], parts[1::2], strict=False):
+        yield f"{body}\n\n{signatures}\n"
+
+
+def _change(note: str) -> tuple[Key, Key]:
+    body, _, signatures = note.rstrip("\n").rpartition("\n\n")
+    lines = body.split("\n")
+    if len(lines) != 5 or lines[0] != "casewright-key-change/1":
+        raise Found("altered", "keys.txt holds something else than statements about new keys")
+    try:
+        old, new = Key.parse(lines[3]), Key.parse(lines[4])
+    except Unreadable as error:
+        raise Found("altered", f"a statement in keys.txt: {error}") from None
+    for key in (old, new):
+        if not any(
+            (name, content[:4]) == (key.name, key.id(1))
+            and signature_holds(key.public, f"{body}\n".encode(), content[4:])
+            for name, content in _signatures(signatures)
+        ):
+            raise Found("altered", f"the statement of {lines[2]} about a new key is not signed by both keys")
+    if not lines[1] == old.name == new.name:
+        raise Found("altered", "a statement in keys.txt names the key of another log")
+    return old, new
 
 
 def _signatures(text: str) -> Iterator[tuple[str, bytes]]:
@@ -326,6 +413,8 @@ class Check:
     now: datetime
     say: Callable[[str], None]
     must_be_sealed: bool = False
+    witnesses: list[Key] = field(default_factory=list)
+    earlier: list[Key] = field(default_factory=list)
     tree: Tree = field(default_factory=Tree)
     heads: dict[str, tuple[int, str | None]] = field(default_factory=dict)
     last: dict[str, Any] | None = None
@@ -341,7 +430,11 @@ class Check:
 
     def run(self) -> None:
         """Take all steps; the first that does not hold raises `Found`."""
+        if "keys.txt" in self.bundle.zip.namelist():
+            self._step("the log has changed its key, and the old one has named the new one", self._followed)
         self.checkpoint = self._step("the checkpoint is signed by the log", self._signed)
+        for witness in self.witnesses:
+            self._step(f"the witness {witness.name} has confirmed it", partial(self._witnessed, witness))
         self.pinned = self._step("the saved checkpoint is signed by the log", self._saved) if self.saved else None
         whole = self.bundle.manifest.get("scope") == "all"
         self._step("every event is as it was written, and its stream has no gap", self._whole if whole else self._case)
@@ -372,10 +465,24 @@ class Check:
                 "altered", f"something in it is not of the form it should have ({type(error).__name__})"
             ) from None
 
+    def _followed(self) -> str:
+        found = Succession.follow(self.bundle.text("keys.txt"), self.key)
+        self.key, self.earlier = found.newest, found.earlier
+        if not found.followed:
+            return "your key is the newest"
+        return f"your key is older; the newest, {found.followed} later, is {found.newest}"
+
     def _signed(self) -> Checkpoint:
         return Checkpoint.parse(self.bundle.text("checkpoint.txt"), self.key)
 
+    def _witnessed(self, witness: Key) -> str:
+        return f"{confirmed_at(self.bundle.text('checkpoint.txt'), witness):%Y-%m-%d %H:%M:%S} UTC"
+
     def _saved(self) -> Checkpoint:
+        """A saved checkpoint may be of the time of an earlier key."""
+        for key in self.earlier:
+            with suppress(Found):
+                return Checkpoint.parse(self.saved or "", key)
         return Checkpoint.parse(self.saved or "", self.key)
 
     def _whole(self) -> str:
@@ -527,6 +634,7 @@ def verify(
     saved: str | None = None,
     max_age: timedelta | None = None,
     must_be_sealed: bool = False,
+    witnesses: list[str] | None = None,
     now: datetime | None = None,
     say: Callable[[str], None] = _to_stdout,
 ) -> int:
@@ -540,6 +648,7 @@ def verify(
             now or datetime.now(UTC),
             say,
             must_be_sealed,
+            [Key.parse(one, algorithm=4) for one in witnesses or []],
         )
         check.run()
     except Unreadable as error:
@@ -567,6 +676,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--key", type=Path, required=True, help="the log's public key, one line, from a source you trust"
     )
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint that you saved before")
+    parser.add_argument(
+        "--witness", type=Path, action="append", default=[], help="public key of a witness that must have confirmed it"
+    )
     parser.add_argument("--max-age", type=_age, help="how old the newest checkpoint may be: 30s, 10m, 6h, 1d")
     parser.add_argument(
         "--sealed", action="store_true", help="refuse a bundle with events that are not in the tree yet"
@@ -575,10 +687,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         key = given.key.read_text(encoding="ascii")
         saved = given.checkpoint.read_text(encoding="utf-8") if given.checkpoint else None
+        witnesses = [one.read_text(encoding="ascii") for one in given.witness]
     except (OSError, UnicodeDecodeError) as error:
         _to_stdout(f"cannot be verified: {error}")
         return UNREADABLE
-    return verify(given.bundle, key, saved=saved, max_age=given.max_age, must_be_sealed=given.sealed)
+    return verify(
+        given.bundle, key, saved=saved, max_age=given.max_age, must_be_sealed=given.sealed, witnesses=witnesses
+    )
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ There are no relationships: a verb names the rows it reads, so no attribute hide
 
 from case_store.models.audit import (
     AuditCheckpoint,
+    AuditCosignature,
     AuditEvent,
+    AuditKey,
     AuditLeaf,
+    AuditNode,
     AuditPending,
     AuditStream,
     AuditTree,
@@ -32,8 +35,11 @@ __all__ = [
     "SEVERITIES",
     "Alert",
     "AuditCheckpoint",
+    "AuditCosignature",
     "AuditEvent",
+    "AuditKey",
     "AuditLeaf",
+    "AuditNode",
     "AuditPending",
     "AuditStream",
     "AuditTree",

@@ -17,6 +17,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from case_store.models.base import ID_LENGTH, Base, UtcDateTime, WrittenOnce
 
+VKEY_LENGTH = 300  # a name of at most 200 characters, and the key
+
 
 class AuditEvent(WrittenOnce, Base):
     """One thing that happened. `body` is the record; the other columns are copies for searching.
@@ -85,6 +87,16 @@ class AuditLeaf(WrittenOnce, Base):
     leaf: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
+class AuditNode(WrittenOnce, Base):
+    """The root of a complete subtree: of 256 leaves (level 1), of 65,536 (level 2), and so on; for proofs."""
+
+    __tablename__ = "audit_nodes"
+
+    level: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    idx: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
 class AuditTree(Base):
     """How far the tree has grown: one row. `peaks` are the roots of its complete subtrees, 32 bytes each."""
 
@@ -107,3 +119,25 @@ class AuditCheckpoint(WrittenOnce, Base):
     size: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     note: Mapped[str] = mapped_column(Text)
+
+
+class AuditCosignature(WrittenOnce, Base):
+    """A witness's confirmation of a checkpoint: its line, and the time it says. `witness` is its public key."""
+
+    __tablename__ = "audit_cosignatures"
+
+    checkpoint_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    witness: Mapped[str] = mapped_column(String(VKEY_LENGTH), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    line: Mapped[str] = mapped_column(Text)
+
+
+class AuditKey(WrittenOnce, Base):
+    """A public key of the log, counted from 1; the last one signs. `statement` is with what the one before named it."""
+
+    __tablename__ = "audit_keys"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    vkey: Mapped[str] = mapped_column(String(VKEY_LENGTH), unique=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    statement: Mapped[str | None] = mapped_column(Text)

@@ -1,6 +1,7 @@
 """`casewright audit`: read and export the record."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +24,11 @@ from console.output import AsJson, Column
 from console.text import moment
 
 app = App(name="audit", help="Read and export the record.")
+
+app.command("console.commands.audit_key:app", name="key", help="Print the public key of the record, or change the key.")
+app.command(
+    "console.commands.audit_status:status", name="status", help="Say what waits to be sealed, and who has confirmed it."
+)
 
 OfCase = Annotated[str | None, Parameter(help="Only this case, by its number.")]
 
@@ -114,24 +120,31 @@ async def export(
 async def _write_bundle(
     store: CaseStore, out: Path, of: Case | None, by: Actor, call: Call, *, with_evidence: bool
 ) -> None:
-    from case_store.audit import bundle, keys, sequencer
+    from case_store.audit import bundle, keys, sequencer, witnesses
     from case_store.blobs import Blobs
+    from case_store.errors import NotTheLogsKey
 
     settings = call.settings
     signer = keys.load_or_create(settings.keys) if (settings.keys / keys.PRIVATE).exists() else None
 
     async def seal() -> None:
         if signer is not None:
-            await sequencer.seal(store, signer, call.now)
+            with suppress(NotTheLogsKey):  # a relay that has it seals
+                await sequencer.seal(store, signer, call.now)
 
     report = partial(views.report, case=of, by=call.person_name, at=call.now) if of else None
     wanted = bundle.Wanted(of, Blobs(settings.blobs) if with_evidence else None, report)
+    wait = bundle.Wait(witnesses=tuple(one.key for one in witnesses.parse_all(settings.witnesses)))
     try:
         with call.printer.err.status("waiting for the seal, then writing"):
-            done = await bundle.write(store, out, wanted, by=by, at=call.now, seal=seal, request_id=call.request_id)
+            done = await bundle.write(
+                store, out, wanted, by=by, at=call.now, seal=seal, wait=wait, request_id=call.request_id
+            )
     except OSError as error:
         raise FileRefused(f"{out} cannot be written: {error.strerror}") from error
     call.printer.say(f"{done.events} events and {done.evidence} files of evidence written to {out}")
+    for name in done.unwitnessed:
+        call.printer.warn(f"the witness {name} has not confirmed its checkpoint: see `casewright audit status`")
     call.printer.say(f"verify it with: casewright audit verify {out} --key {settings.keys / keys.PUBLIC}")
 
 
@@ -145,6 +158,9 @@ async def verify(
     ] = False,
     key: Annotated[Path | None, Parameter(help="The log's public key; default: that of this installation.")] = None,
     checkpoint: Annotated[Path | None, Parameter(help="A checkpoint that you saved before.")] = None,
+    witness: Annotated[
+        list[Path] | None, Parameter(negative="", help="Public key of a witness that must have confirmed it.")
+    ] = None,
     max_age: Annotated[str | None, Parameter(help="How old the newest checkpoint may be: 30s, 10m, 6h, 1d.")] = None,
     sealed: Annotated[bool, Parameter(negative=(), help="Refuse events that are not in the tree yet.")] = False,
     call: Here,
@@ -152,7 +168,7 @@ async def verify(
     """Verify a bundle, step by step, as the verify.py in it does; or, with --state or --log, this installation itself.
 
     Exit codes: 0 everything holds, 2 unreadable, 10 altered, 11 missing, 12 truncated, 13 rolled back, 14 forked,
-    15 unsealed, 16 stale.
+    15 unsealed, 16 stale, 17 unwitnessed.
     """
     from case_store.audit import keys, verifier
     from console import inspecting
@@ -163,6 +179,7 @@ async def verify(
     if bundle is None:
         raise ConsoleError("there is nothing to verify", next_step="name a bundle, or give --state or --log")
     given = ["--checkpoint", str(checkpoint)] if checkpoint else []
+    given += [word for one in witness or [] for word in ("--witness", str(one))]
     given += ["--max-age", max_age] if max_age else []
     given += ["--sealed"] if sealed else []
     if key is None:
@@ -202,14 +219,6 @@ async def replay(
     ]
     listed = [row for row in rows.values() if row.type == "task"]
     call.printer.listing("tasks", listed, columns, as_json=False, empty="the case did not exist yet")
-
-
-@app.command
-def key(*, call: Here) -> None:
-    """Print the public key of the record: who has it can verify every bundle of it."""
-    from case_store.audit import keys
-
-    call.printer.line(str(keys.public_key(call.settings.keys)))
 
 
 @app.command

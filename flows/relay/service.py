@@ -6,20 +6,24 @@ import asyncio
 
 from prefect.client.orchestration import PrefectClient
 
+from case_store.audit import witnesses
 from flows import sweep
 from flows.relay.channels import channels
 from flows.relay.deliver import deliver_signals
 from flows.relay.follow import Follower
 from flows.relay.post import deliver_post
 from flows.relay.seal import seal_events
+from flows.relay.witnesses import have_witnessed
 from flows.resources import Resources
 
 
 async def relay(own: Resources, client: PrefectClient) -> None:
     """Run the relay until cancelled. Its first sweep finds at once what happened while no relay ran."""
+    configured = witnesses.parse_all(own.settings.witnesses)
     async with asyncio.TaskGroup() as group:
         group.create_task(sweep.keep_sweeping(own, client))
         group.create_task(deliver_signals(own, client))
         group.create_task(Follower(own, client).run())
         group.create_task(seal_events(own))
+        group.create_task(have_witnessed(own, configured))
         group.create_task(deliver_post(own, channels(own.settings)))

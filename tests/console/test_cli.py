@@ -14,7 +14,8 @@ COMMANDS = [
     "task list", "task show", "task complete", "task approve", "task reject", "task skip", "task retry",
     "task reassign",
     "alert send", "alert list", "alert show",
-    "audit tail", "audit export",
+    "audit tail", "audit export", "audit status", "audit key", "audit key rotate", "audit key history",
+    "witness",
     "people import", "people list",
     "db upgrade", "db check",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from sqlalchemy import insert, select
 from case_store.errors import ConcurrentChange, DatabaseRefused
 from case_store.migrations.proof import tables as proof
 from case_store.migrations.spine import guarded
+from case_store.migrations.witness import guards as witness
 from case_store.models import AuditEvent, Base, Task
 from case_store.store import CaseStore
 from tests.store.conftest import Sql, run_sql
@@ -260,4 +261,4 @@ def test_the_triggers_guard_the_tables_that_the_models_name():
         for mapper in Base.registry.mappers
         if mapper.class_.__tablename__ in AUDITED_TABLES
     } == guarded.AUDITED
-    assert {*guarded.WRITTEN_ONCE, *proof.WRITTEN_ONCE} == WRITTEN_ONCE_TABLES
+    assert {*guarded.WRITTEN_ONCE, *proof.WRITTEN_ONCE, *witness.WRITTEN_ONCE} == WRITTEN_ONCE_TABLES

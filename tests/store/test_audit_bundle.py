@@ -317,7 +317,9 @@ async def test_without_a_relay_nothing_is_written(tmp_path: Path):
         pass
 
     with pytest.raises(NotSealed):
-        await bundle.write(store, tmp_path / "out.zip", bundle.Wanted(), by=BY, at=NOW, seal=nobody, within=0.3)
+        await bundle.write(
+            store, tmp_path / "out.zip", bundle.Wanted(), by=BY, at=NOW, seal=nobody, wait=bundle.Wait(0.3)
+        )
     assert not list(tmp_path.glob("*.zip*"))
     assert not list(tmp_path.glob(".*.part"))
     await store.close()

@@ -50,7 +50,9 @@ def test_a_password_in_the_url_stays(monkeypatch: pytest.MonkeyPatch):
 def test_lists_are_written_as_people_write_them(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CASEWRIGHT_SOPS", "/srv/sops:./mine:")
     monkeypatch.setenv("CASEWRIGHT_ACTIONS", "acme.actions, acme.more ,")
+    monkeypatch.setenv("CASEWRIGHT_WITNESSES", "http://one KEY+1+A= , http://two KEY+2+B/=")
     settings = Settings()
+    assert settings.witnesses == ("http://one KEY+1+A=", "http://two KEY+2+B/=")
     assert settings.sops == (Path("/srv/sops"), Path("mine"))
     assert settings.actions == ("acme.actions", "acme.more")
 
