@@ -88,6 +88,12 @@ class NotAsApproved(StoreError):
     next_step = "run it with exactly the approved parameters, or reject and ask again"
 
 
+class CannotRewind(StoreError):
+    """A sink is set back to a place that it has passed, and never forward: events would be left out."""
+
+    next_step = "name a place that was delivered before; to begin anywhere else, set up a new sink"
+
+
 class PassBusy(StoreError):
     """Another run is working on this case."""
 

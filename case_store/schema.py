@@ -12,7 +12,7 @@ from case_store.migrations.proof import guards
 from case_store.migrations.spine import postgresql, sqlite
 from case_store.migrations.witness import guards as witness_guards
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a constant, so that nobody loads Alembic to open a case."""
 
 

@@ -8,11 +8,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from case_store.sinks.address import require_all
+
 
 class Settings(BaseSettings):
     """What an installation decides. Every field can be set as `CASEWRIGHT_` + its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="CASEWRIGHT_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CASEWRIGHT_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     home: Path = Field(Path("var"), description="Folder of the data: database, evidence, logs.")
     database_url: str = Field(
@@ -43,6 +45,13 @@ class Settings(BaseSettings):
 
     witnesses: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Witnesses of the audit log, separated by commas: URL and public key, with a blank between."
+    )
+
+    checkpoint_to: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Sinks for checkpoints: URLs with blanks between (file, syslog+tls, syslog+tcp, mailto)."
+    )
+    forward_to: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Sinks for audit events: URLs with blanks between (file, syslog+tls, syslog+tcp, syslog+udp)."
     )
 
     mail_folder: Path | None = Field(
@@ -80,6 +89,23 @@ class Settings(BaseSettings):
     @classmethod
     def _split_names(cls, value: object) -> object:
         return tuple(filter(None, (name.strip() for name in value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("checkpoint_to", "forward_to", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("checkpoint_to")
+    @classmethod
+    def _require_sinks_of_checkpoints(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        require_all(value, "checkpoints")
+        return value
+
+    @field_validator("forward_to")
+    @classmethod
+    def _require_sinks_of_events(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        require_all(value, "events")
+        return value
 
     @model_validator(mode="after")
     def _complete_the_url(self) -> Self:

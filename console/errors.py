@@ -99,3 +99,9 @@ class AnswerRefused(ConsoleError):
 
 class DemoFailed(ConsoleError):
     """The demonstration did not reach its end."""
+
+
+class NoSuchSink(ConsoleError):
+    """The settings name no such sink."""
+
+    next_step = "See the names with `casewright audit sinks`; sinks are set up in the environment."

@@ -60,6 +60,14 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of text that goes along where the channel can carry one."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message to one person, whatever the channel.
 
@@ -69,8 +77,10 @@ class Message:
         text: The message as plain text.
         html: The same as HTML, already escaped; None when there is only text.
         sms_text: The same in one short line.
-        case_number: Number of the case it is about; messages of one case form one thread.
+        case_number: Number of the case it is about; messages of one case form one thread. None for what is about
+            the record as a whole, which is a thread of its own.
         dedup_key: Name of this promise. The same on every try, so that the provider's side can tell a repeat.
+        attachments: Files that go along.
     """
 
     to: Recipient
@@ -78,8 +88,9 @@ class Message:
     text: str
     html: str | None
     sms_text: str
-    case_number: int
+    case_number: int | None
     dedup_key: str
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Notifier(Protocol):

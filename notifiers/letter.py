@@ -39,8 +39,8 @@ def compose(message: Message, config: EmailConfig, date: datetime) -> Letter:
     if message.to.email is None:
         raise AddressRefused(f"no e-mail address of {one_line(message.to.name, 80)} is on record")
     recipient, sender = mailbox(message.to.email), mailbox(config.sender)
-    case, domain = f"case-{message.case_number}", config.domain
-    thread = f"<{case}@{domain}>"
+    topic, domain = _topic(message), config.domain
+    thread = f"<{topic}@{domain}>"
     letter = EmailMessage(policy=_WIRE)
     letter["From"] = Address(_header(config.sender_name, 100), addr_spec=sender)
     letter["To"] = Address(_header(message.to.name, 100), addr_spec=recipient)
@@ -49,12 +49,17 @@ def compose(message: Message, config: EmailConfig, date: datetime) -> Letter:
     letter["Message-ID"] = message_id(message, domain)
     letter["In-Reply-To"] = thread
     letter["References"] = thread
-    letter["List-Id"] = f"CASE-{message.case_number} <{case}.{domain}>"
+    letter["List-Id"] = f"{topic.upper()} <{topic}.{domain}>"
     letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps holiday notices from answering
     letter["X-Auto-Response-Suppress"] = "All"  # the same for Exchange
     letter.set_content(lines(message.text))
     if message.html is not None:
         letter.add_alternative(lines(message.html), subtype="html")
+    for one in message.attachments:
+        # Not as text: that would arrive with other line ends, and a signed text would not verify.
+        letter.add_attachment(
+            one.text.encode(), maintype="application", subtype="octet-stream", filename=_header(one.name, 100)
+        )
     return Letter(sender, recipient, letter["Message-ID"], letter.as_bytes())
 
 
@@ -70,4 +75,8 @@ def _header(text: str, limit: int) -> str:
 def message_id(message: Message, domain: str) -> str:
     """Give the Message-ID of a promise: the same on every try, so that mailboxes can tell a repeat."""
     name = hashlib.sha256(message.dedup_key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"<case-{message.case_number}.{name}@{domain}>"
+    return f"<{_topic(message)}.{name}@{domain}>"
+
+
+def _topic(message: Message) -> str:
+    return "record" if message.case_number is None else f"case-{message.case_number}"

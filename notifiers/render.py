@@ -4,6 +4,10 @@ Facts are plain values (text, numbers, lists and maps of those), never live obje
 call their methods. What came from an alert is hostile; here it is only ever a value: one clean line, escaped in HTML,
 no link. Templates are files of this package, read by name; a text from elsewhere is never taken for a template.
 
+Facts for `checkpoint`: `recipient`, and
+
+    checkpoint  {"at": moment in ISO 8601, "size": 1204, "lines": the signed note, line by line}
+
 Facts for `assigned` and `overdue`:
 
     case       {"number": 42, "title": "...", "severity": "high"}
@@ -31,7 +35,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from notifiers.cleaning import defanged, lines, one_line
 from notifiers.errors import RenderRefused
 
-TEMPLATES: Final = frozenset({"assigned", "overdue"})
+TEMPLATES: Final = frozenset({"assigned", "checkpoint", "overdue"})
 # Every part alone stays below it however long the facts are; it bounds what a mistake in a template can do.
 _LONGEST = 256 * 1024
 

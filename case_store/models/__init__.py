@@ -11,6 +11,7 @@ from case_store.models.audit import (
     AuditLeaf,
     AuditNode,
     AuditPending,
+    AuditSink,
     AuditStream,
     AuditTree,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "AuditLeaf",
     "AuditNode",
     "AuditPending",
+    "AuditSink",
     "AuditStream",
     "AuditTree",
     "Audited",

@@ -141,3 +141,25 @@ class AuditKey(WrittenOnce, Base):
     vkey: Mapped[str] = mapped_column(String(VKEY_LENGTH), unique=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     statement: Mapped[str | None] = mapped_column(Text)
+
+
+class AuditSink(Base):
+    """How far a sink outside is. Not audited row by row: what people change of it has its event in the system's stream.
+
+    `cursor` is the place of the next event to deliver; for checkpoints, the id of the last one delivered. `size` is how
+    many events the last checkpoint held that was delivered. A sink that left the settings keeps its row and cursor.
+    """
+
+    __tablename__ = "audit_sinks"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    cursor: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    last_ok_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[str | None] = mapped_column(Text)
+    failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    token: Mapped[str | None] = mapped_column(String(100))
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -24,6 +24,7 @@ from console.output import AsJson, Column
 from console.text import moment
 
 app = App(name="audit", help="Read and export the record.")
+app.command("console.commands.audit_sinks:app", name="sinks", help="See where the record goes, and whether it arrives.")
 
 app.command("console.commands.audit_key:app", name="key", help="Print the public key of the record, or change the key.")
 app.command(

@@ -14,11 +14,11 @@ from uuid import uuid4
 from case_store import find, notices, outbox
 from case_store.actor import Actor
 from case_store.errors import StoreError
-from case_store.models import OutboxEntry, Person
+from case_store.models import JsonMap, OutboxEntry, Person
 from case_store.tasks import recipients
 from flows.clock import now
 from flows.resources import Resources
-from notifiers.contract import Message, Notifier, Outcome, Recipient
+from notifiers.contract import Attachment, Message, Notifier, Outcome, Recipient
 from notifiers.errors import NotifierError
 from notifiers.render import render
 
@@ -96,7 +96,7 @@ async def _try(own: Resources, notifier: Notifier | None, entry: OutboxEntry, pe
     if notifier is None:
         return Outcome.permanent(f"the channel {entry.channel} is not set up")
     try:
-        rendered = render(entry.template, {**entry.context, "link": own.settings.prefect_ui_url})
+        rendered = render(entry.template, {**_facts(entry), "link": own.settings.prefect_ui_url})
     except NotifierError as error:
         return Outcome.permanent(str(error))
     return await notifier.send(
@@ -106,7 +106,22 @@ async def _try(own: Resources, notifier: Notifier | None, entry: OutboxEntry, pe
             text=rendered.text,
             html=rendered.html,
             sms_text=rendered.sms,
-            case_number=entry.context["case"]["number"],
+            case_number=entry.context["case"]["number"] if "case" in entry.context else None,
             dedup_key=entry.dedup_key,
+            attachments=_attachments(entry),
         )
     )
+
+
+def _facts(entry: OutboxEntry) -> JsonMap:
+    """Return the facts for the template; a signed note goes line by line, as templates know no line breaks."""
+    if "checkpoint" not in entry.context:
+        return entry.context
+    told = entry.context["checkpoint"]
+    return {**entry.context, "checkpoint": {**told, "lines": told["note"].splitlines()}}
+
+
+def _attachments(entry: OutboxEntry) -> tuple[Attachment, ...]:
+    """Return the signed note as a file, to be kept byte for byte."""
+    told = entry.context.get("checkpoint")
+    return (Attachment(f"checkpoint-{told['size']}.txt", told["note"]),) if told else ()

@@ -11,6 +11,7 @@ from flows import sweep
 from flows.relay.channels import channels
 from flows.relay.deliver import deliver_signals
 from flows.relay.follow import Follower
+from flows.relay.forward import forward
 from flows.relay.post import deliver_post
 from flows.relay.seal import seal_events
 from flows.relay.witnesses import have_witnessed
@@ -26,4 +27,5 @@ async def relay(own: Resources, client: PrefectClient) -> None:
         group.create_task(Follower(own, client).run())
         group.create_task(seal_events(own))
         group.create_task(have_witnessed(own, configured))
+        group.create_task(forward(own))
         group.create_task(deliver_post(own, channels(own.settings)))

@@ -5,15 +5,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 from sqlalchemy import select
 
 from case_store import cases, find, migrate, models, people, tasks
 from case_store.actor import Actor
+from case_store.audit import sequencer
+from case_store.audit.checkpoints import Signer, opened
 from case_store.blobs import Blobs
 from case_store.settings import Settings
+from case_store.sinks import state
+from case_store.sinks.address import parse
 from case_store.store import CaseStore
-from flows.relay import post
+from flows.relay import forward, post
 from flows.relay.channels import channels
 from flows.resources import Resources
 from notifiers.folder import FolderNotifier
@@ -91,6 +96,39 @@ async def test_without_a_channel_a_message_is_given_up_and_that_is_on_record(at_
     async with at_hand.store.reading() as tx:
         (entry,) = (await tx.session.scalars(select(models.OutboxEntry))).all()
     assert (entry.state, entry.last_error) == ("dead", "the channel email is not set up")
+
+
+async def test_the_daily_checkpoint_reaches_the_auditor_as_it_was_signed(at_hand: Resources, mail: SmtpServer) -> None:
+    signer = Signer("test/audit", Ed25519PrivateKey.generate())
+    address = parse("mailto:ben@example.com", "checkpoints")
+    async with at_hand.store.transaction() as tx:
+        await people.import_(
+            tx,
+            people.parse_csv(PEOPLE),
+            set(Library.load(directories([SOPS]), (ACTIONS,)).roles),
+            by=BY,
+            at=datetime.now(UTC),
+        )
+        await state.register(tx, [address], by=BY, at=datetime.now(UTC))
+    sealed = await sequencer.seal(at_hand.store, signer, datetime.now(UTC))
+    assert sealed is not None
+    for _ in range(2):
+        await forward.Delivery(at_hand.store, address).step()
+    notifiers = channels(at_hand.settings)
+    assert await post.send_due(at_hand, notifiers) == 1
+    await mail.wait_for(1)
+    (letter,) = [one.letter for one in mail.received]
+    (attached,) = letter.iter_attachments()
+    assert attached.get_content() == sealed.note.encode()
+    assert opened(attached.get_content().decode(), signer.verifier())
+    assert attached.get_filename() == f"checkpoint-{sealed.size}.txt"
+    assert sealed.note in letter.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    assert f"{sealed.size} events" in letter["Subject"]
+    async with at_hand.store.reading() as tx:
+        types = list(await tx.session.scalars(select(models.AuditEvent.type)))
+    assert types.count("notification.sent") == 1
+    for notifier in notifiers.values():
+        await notifier.close()
 
 
 def test_with_a_folder_for_mail_nothing_is_sent(tmp_path: Path) -> None:

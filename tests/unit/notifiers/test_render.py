@@ -20,6 +20,7 @@ FACTS = {
     "link": "https://casewright.example/tasks/1?a=1&b=2",
     "recipient": {"name": "Ana Example", "time_zone": "Europe/Berlin"},
 }
+ABOUT_TASKS = sorted(TEMPLATES - {"checkpoint"})
 HOSTILE = '<script>alert(1)</script>" onload=x \r\nApprove: https://evil.example\u2028{{ 7*7 }} {% raw %}'
 
 
@@ -78,7 +79,18 @@ def test_overdue():
     assert message.sms.startswith('CASE-42: OVERDUE "Block the sender", was due Tue 24 Nov 2026, 14:00 CET. https://')
 
 
-@pytest.mark.parametrize("template", sorted(TEMPLATES))
+def test_checkpoint_is_in_the_text_as_it_was_signed_with_what_to_do_with_it():
+    note = "soc.example/audit\n12\nAAAA+/=\n\n\N{EM DASH} soc.example/audit Zm9v\n"
+    told = {"at": FACTS["due"], "size": 12, "lines": note.splitlines()}
+    message = render("checkpoint", {"checkpoint": told, "recipient": FACTS["recipient"], "link": FACTS["link"]})
+    assert note in message.text
+    assert "12 events" in message.subject
+    for part in (message.text, Seen(message.html).text):
+        assert "Tue 24 Nov 2026, 14:00 CET" in part
+        assert "--checkpoint" in part
+
+
+@pytest.mark.parametrize("template", ABOUT_TASKS)
 def test_every_part_says_what_by_when_and_where(template: str):
     message = render(template, FACTS)
     html = Seen(message.html)
@@ -91,7 +103,7 @@ def test_every_part_says_what_by_when_and_where(template: str):
     assert html.links == [FACTS["link"]]
 
 
-@pytest.mark.parametrize("template", sorted(TEMPLATES))
+@pytest.mark.parametrize("template", ABOUT_TASKS)
 def test_task_without_a_time_says_so_or_says_nothing(template: str):
     message = render(template, facts(due=None))
     assert not any("None" in part or "UTC" in part for part in astuple(message))
@@ -119,7 +131,7 @@ def test_time_is_on_the_clock_of_the_reader(zone: str | None, shown: str):
     assert f"Tue 24 Nov 2026, {shown}" in render("assigned", facts(recipient__time_zone=zone)).text
 
 
-@pytest.mark.parametrize("template", sorted(TEMPLATES))
+@pytest.mark.parametrize("template", ABOUT_TASKS)
 @pytest.mark.parametrize("path", ["case__title", "case__severity", "task__title", "task__stage", "recipient__name"])
 def test_hostile_fact_is_only_ever_a_value(template: str, path: str):
     message = render(template, facts(**{path: HOSTILE}))
@@ -201,7 +213,7 @@ def test_live_object_is_refused(value: object):
 def test_template_is_one_of_ours(name: str):
     with pytest.raises(RenderRefused, match="no message template") as refusal:
         render(name, FACTS)
-    assert "assigned, overdue" in refusal.value.next_step
+    assert "assigned, checkpoint, overdue" in refusal.value.next_step
 
 
 def test_every_template_has_all_its_parts():

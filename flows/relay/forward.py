@@ -1,0 +1,141 @@
+"""Has the record leave the machine: events and checkpoints go to the sinks of the settings.
+
+Each sink has a task and a thread of its own, so one that is down holds up nobody: neither the seal nor other sinks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Thread
+from uuid import uuid4
+
+from case_store.actor import Actor
+from case_store.errors import StoreError
+from case_store.sinks import content, mail, state
+from case_store.sinks.address import Address, configured
+from case_store.sinks.carriers import carrier
+from case_store.sinks.contract import Line, Sink, SinkDown
+from case_store.sinks.state import Claim
+from case_store.store import CaseStore
+from flows.clock import now
+from flows.resources import Resources
+
+log = logging.getLogger(__name__)
+
+BY = Actor.system("relay")
+_LOOK_EVERY = 1.0
+_LONGEST_PAUSE = 60.0
+
+
+async def forward(own: Resources) -> None:
+    """Deliver to all sinks, until cancelled."""
+    addresses = configured(own.settings)
+    await _register(own.store, addresses)
+    async with asyncio.TaskGroup() as group:
+        for address in addresses:
+            group.create_task(keep_delivering(own.store, address))
+
+
+async def _register(store: CaseStore, addresses: list[Address]) -> None:
+    while True:
+        try:
+            async with store.transaction() as tx:
+                await state.register(tx, addresses, by=BY, at=now())
+                return
+        except StoreError as error:
+            log.warning("The sinks wait: %s", error)
+            await asyncio.sleep(_LOOK_EVERY)
+
+
+async def keep_delivering(store: CaseStore, address: Address) -> None:
+    """Deliver to one sink, until cancelled; while it is down, more and more seldom."""
+    pause = _LOOK_EVERY
+    delivery = Delivery(store, address)
+    while True:
+        try:
+            moved = await delivery.step()
+            pause = _LOOK_EVERY
+        except SinkDown as error:
+            log.warning("%s is down: %s", address.name, error)
+            moved, pause = 0, min(pause * 2, _LONGEST_PAUSE)
+        except StoreError as error:
+            log.warning("%s waits: %s", address.name, error)
+            moved = 0
+        if not moved:
+            await asyncio.sleep(pause)
+
+
+@dataclass
+class Delivery:
+    """Deliveries to one sink, one after another."""
+
+    store: CaseStore
+    address: Address
+    make: Callable[[Address], Sink] = field(default=carrier)
+
+    async def step(self) -> int:
+        """Deliver what comes next; returns by how much the cursor moved.
+
+        Raises:
+            SinkDown: The sink took nothing; that is noted.
+            StoreError: The case store is not at hand.
+        """
+        async with self.store.reading() as tx:
+            if not await state.is_due(tx, self.address):
+                return 0
+            if self.address.kind == "mailto" and not await mail.is_due(tx, self.address, now()):
+                return 0
+        async with self.store.transaction() as tx:
+            claim = await state.claim(tx, self.address.name, uuid4().hex, now())
+        if claim is None:
+            return 0
+        try:
+            return await (self._promise(claim) if self.address.kind == "mailto" else self._deliver(claim))
+        except SinkDown as error:
+            async with self.store.transaction() as tx:
+                await state.fail(tx, claim, str(error), now())
+            raise
+
+    async def _deliver(self, claim: Claim) -> int:
+        async with self.store.reading() as tx:
+            found = await content.next_for(tx, self.address, claim.cursor)
+        if found.lines:
+            await _in_thread(self.make(self.address), found.lines)
+        async with self.store.transaction() as tx:
+            settled = await state.settle(tx, claim, cursor=found.cursor, size=found.size, at=now())
+        return found.cursor - claim.cursor if settled and self.address.what == "events" else 0
+
+    async def _promise(self, claim: Claim) -> int:
+        async with self.store.transaction() as tx:
+            promised = await mail.promise(tx, self.address, now())
+            if promised is not None:
+                await state.settle(tx, claim, cursor=promised.id, size=promised.size, at=now())
+        return 0
+
+
+async def _in_thread(sink: Sink, lines: Sequence[Line]) -> None:
+    """Deliver in a thread that nobody waits for at the end: a relay that is stopped does not wait for a dead server."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish(error: SinkDown | None) -> None:
+        if not done.done():
+            done.set_result(None) if error is None else done.set_exception(error)
+
+    def run() -> None:
+        failed: SinkDown | None = None
+        try:
+            sink.deliver(lines)
+        except SinkDown as error:
+            failed = error
+        except Exception as error:  # noqa: BLE001 - a mistake in one sink must not end the relay
+            failed = SinkDown(f"{type(error).__name__}: {error}", next_step="report it with this message")
+        with suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(finish, failed)
+
+    Thread(target=run, name="sink", daemon=True).start()
+    await done
