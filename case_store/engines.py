@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext, ExecutionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from case_store import sqlite_trips
 from case_store.errors import BadDatabaseUrl, StoreUnwritable
 
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
@@ -121,11 +123,15 @@ def _sqlite(url: URL) -> Engines:
     options = {"json_serializer": dump_json, "hide_parameters": True, "connect_args": {"timeout": BUSY_SECONDS}}
     writing = create_async_engine(url, pool_size=1, max_overflow=0, **options)
     reading = create_async_engine(url, pool_size=5, max_overflow=15, **options)
+    event.listen(writing.sync_engine, "do_connect", sqlite_trips.writing)
+    event.listen(reading.sync_engine, "do_connect", sqlite_trips.reading)
     event.listen(writing.sync_engine, "connect", _on_connect)
     event.listen(reading.sync_engine, "connect", partial(_on_connect, extra=("PRAGMA query_only=ON",)))
     # IMMEDIATE: the lock for writing is taken at the start; a reader that becomes a writer would be refused at once.
     event.listen(writing.sync_engine, "begin", partial(_begin, statement="BEGIN IMMEDIATE"))
     event.listen(reading.sync_engine, "begin", partial(_begin, statement="BEGIN"))
+    event.listen(writing.sync_engine, "handle_error", _keep_connection)
+    event.listen(writing.sync_engine, "do_execute", _skip_savepoint_that_is_gone)
     return Engines(writing, reading)
 
 
@@ -139,3 +145,22 @@ def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, ext
 
 def _begin(connection: Connection, *, statement: str) -> None:
     connection.exec_driver_sql(statement)
+
+
+def _keep_connection(context: ExceptionContext) -> None:
+    """Keep the connection when whoever waited for a statement is cancelled: it holds the changes of others too.
+
+    The statement is in the queue of the connection's thread and comes to its end before the next one begins.
+    """
+    if isinstance(context.original_exception, asyncio.CancelledError):
+        context.is_disconnect = False
+
+
+def _skip_savepoint_that_is_gone(
+    _cursor: DBAPICursor, statement: str, _parameters: object, context: ExecutionContext
+) -> bool:
+    """Leave out the way back to a savepoint that SQLite has taken back with its transaction (on a full disk, say)."""
+    if not statement.startswith("ROLLBACK TO SAVEPOINT"):
+        return False
+    driver = context.root_connection.connection.driver_connection
+    return driver is None or not driver.in_transaction

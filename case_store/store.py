@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 
 from case_store import schema
 from case_store.actor import Actor
@@ -19,10 +19,11 @@ from case_store.audit.guard import LEDGER, GuardedSession, write_declared
 from case_store.audit.ledger import Ledger
 from case_store.engines import create_engines, parse_url, sqlite_file
 from case_store.errors import CommitUnknown, NestedTransaction, SchemaNotCurrent
+from case_store.group import GroupCommit
 from case_store.ids import new_id
 from case_store.models import Base, Case
 from case_store.settings import Settings
-from case_store.translate import connection_lost, speaking_plainly, while_connecting
+from case_store.translate import outcome_unknown, speaking_plainly, while_connecting
 from case_store.writer import WriterLock, lock_file
 from sop.calendars import calendars_in
 from sop.worktime import Calendar
@@ -79,10 +80,14 @@ class CaseStore:
         self._calendars = calendars
         self._engines = create_engines(self.url)
         file = sqlite_file(self.url)
-        self._writer = WriterLock(lock_file(file)) if file else None
         self._writing: set[asyncio.Task[object] | None] = set()
         self._write_session = _sessions(self._engines.writing)
         self._read_session = _sessions(self._engines.reading)
+        self._group = (
+            GroupCommit(self._engines.writing, WriterLock(lock_file(file)), self._write_session, _commit)
+            if file
+            else None
+        )
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -109,7 +114,9 @@ class CaseStore:
             await (await tx.session.connection()).run_sync(schema.require_current)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Wait for those who still write, then close all connections."""
+        if self._group is not None:
+            await self._group.close()
         await self._engines.dispose()
 
     @asynccontextmanager
@@ -126,30 +133,29 @@ class CaseStore:
             raise NestedTransaction
         self._writing.add(task)
         try:
-            async with self._writer_lock(), self._session(self._write_session) as session:
-                tx = self._tx(session, request_id, read_only=False)
-                yield tx
-                await tx.flush()
-                await _commit(session)
+            with speaking_plainly():
+                async with self._change() as session:
+                    tx = self._tx(session, request_id, read_only=False)
+                    yield tx
+                    await tx.flush()
         finally:
             self._writing.discard(task)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
         """Read one consistent state; nothing can be changed in it."""
-        async with self._session(self._read_session) as session:
-            yield self._tx(session, None, read_only=True)
+        with speaking_plainly():
+            async with _begun(self._read_session) as session:
+                yield self._tx(session, None, read_only=True)
 
-    def _writer_lock(self) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if self._writer is None else self._writer.held()
+    def _change(self) -> AbstractAsyncContextManager[AsyncSession]:
+        return self._alone() if self._group is None else self._group.change()
 
     @asynccontextmanager
-    async def _session(self, make: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
-        with speaking_plainly():
-            async with make() as session:
-                with while_connecting():
-                    await session.connection()  # begins at once; on SQLite this takes the lock for writing
-                yield session
+    async def _alone(self) -> AsyncIterator[AsyncSession]:
+        async with _begun(self._write_session) as session:
+            yield session
+            await _commit(session)
 
     def _tx(self, session: AsyncSession, request_id: str | None, *, read_only: bool) -> Tx:
         ledger = Ledger(request_id or new_id(), read_only=read_only)
@@ -162,10 +168,18 @@ def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     return async_sessionmaker(engine, autoflush=False, expire_on_commit=False, sync_session_class=GuardedSession)
 
 
-async def _commit(session: AsyncSession) -> None:
+@asynccontextmanager
+async def _begun(make: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
+    async with make() as session:
+        with while_connecting():
+            await session.connection()  # begins at once
+        yield session
+
+
+async def _commit(change: AsyncSession | AsyncConnection) -> None:
     try:
-        await session.commit()
+        await change.commit()
     except DBAPIError as error:
-        if connection_lost(error):
+        if outcome_unknown(error):
             raise CommitUnknown from error
         raise

@@ -89,8 +89,10 @@ def while_connecting() -> Iterator[None]:
         raise
 
 
-def connection_lost(error: DBAPIError) -> bool:
-    """Tell whether the connection broke, so that nobody knows what the database did last."""
+def outcome_unknown(error: DBAPIError) -> bool:
+    """Tell whether nobody knows if the commit took place: the connection broke, or the disk failed under it."""
+    if _sqlite_code(error) == sqlite3.SQLITE_IOERR:
+        return True
     state = _sqlstate(error)
     return error.connection_invalidated or (state is not None and state[:2] in {"08", "57"})
 
@@ -111,11 +113,15 @@ def _plain(error: DBAPIError) -> StoreError:
 def _kind(error: DBAPIError) -> type[StoreError] | None:
     if error.connection_invalidated:
         return StoreUnavailable
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if isinstance(code, int):
-        return _SQLITE.get(code & 0xFF)  # the lowest byte of an extended code is its primary code
+    if (code := _sqlite_code(error)) is not None:
+        return _SQLITE.get(code)
     state = _sqlstate(error)
     return _SQLSTATE.get(state) or _SQLSTATE_CLASS.get(state[:2]) if state else None
+
+
+def _sqlite_code(error: DBAPIError) -> int | None:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None  # the lowest byte of an extended code is its primary code
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

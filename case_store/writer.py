@@ -1,7 +1,9 @@
 """One writer at a time on an SQLite file, across processes.
 
 SQLite's own waiting (the busy handler) sleeps and tries again, so under several writers somebody waits for seconds.
-The kernel wakes those who wait for an flock in order.
+The kernel wakes those who wait for an flock; but a process that gives it back and asks again at once may be faster than
+they are. So there is a door before it, another lock: who waits for the flock holds the door, and the door is closed to
+whoever asks again. Nobody is passed twice by the same one.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ class WriterLock:
 
     def __init__(self, path: Path, *, longest_wait: float = LONGEST_WAIT) -> None:
         self._path = path
-        self._longest_wait = longest_wait
+        self.longest_wait = longest_wait
         self._turn = asyncio.Lock()  # within this process; only the first in line asks the kernel
 
     @asynccontextmanager
@@ -50,30 +52,43 @@ class WriterLock:
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._longest_wait):
+            async with asyncio.timeout(self.longest_wait):
                 await self._turn.acquire()
         except TimeoutError:
-            raise self._busy() from None
+            raise self.busy() from None
         try:
             yield
         finally:
             self._turn.release()
 
     async def _locked(self) -> int:
+        descriptor = self._open(self._path)
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreUnwritable(f"{self._path}: {error.strerror}") from error
+            door = self._open(self._path.with_name(f"{self._path.name}.door"))
+        except BaseException:
+            os.close(descriptor)
+            raise
         try:
+            fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            await self._wait(descriptor)
+            await self._wait(descriptor, door)
         except OSError as error:
             os.close(descriptor)
+            os.close(door)
             raise StoreUnwritable(f"{self._path}: {error.strerror}") from error
+        else:
+            os.close(door)
         return descriptor
 
-    async def _wait(self, descriptor: int) -> None:
+    @staticmethod
+    def _open(path: Path) -> int:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnwritable(f"{path}: {error.strerror}") from error
+
+    async def _wait(self, descriptor: int, door: int) -> None:
         """Wait in a thread, since the kernel does not tell an event loop. Closes the descriptor when it gives up."""
         loop = asyncio.get_running_loop()
         granted: asyncio.Future[None] = loop.create_future()
@@ -85,7 +100,9 @@ class WriterLock:
                 granted.set_result(None)
 
         def block() -> None:
+            fcntl.flock(door, fcntl.LOCK_EX)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.close(door)
             try:
                 loop.call_soon_threadsafe(settle)
             except RuntimeError:  # the loop is closed
@@ -94,14 +111,15 @@ class WriterLock:
         # A daemon: a process that wants to end does not wait for another one's lock.
         threading.Thread(target=block, name="casewright-writer-lock", daemon=True).start()
         try:
-            async with asyncio.timeout(self._longest_wait):
+            async with asyncio.timeout(self.longest_wait):
                 await granted
         except BaseException as error:
             if granted.done() and not granted.cancelled():
                 os.close(descriptor)
             if isinstance(error, TimeoutError):
-                raise self._busy() from None
+                raise self.busy() from None
             raise
 
-    def _busy(self) -> StoreBusy:
-        return StoreBusy(f"another writer has held {self._path} for over {self._longest_wait:g} s")
+    def busy(self) -> StoreBusy:
+        """Return the error for those who waited in vain."""
+        return StoreBusy(f"another writer has held {self._path} for over {self.longest_wait:g} s")

@@ -157,7 +157,13 @@ class TestUpgrade:
             async with store.transaction() as tx:
                 await add_case(tx)
             files = sorted((tmp_path / "data").iterdir())
-            assert [file.name.removeprefix("casewright.db") for file in files] == ["", "-shm", "-wal", ".writer"]
+            assert [file.name.removeprefix("casewright.db") for file in files] == [
+                "",
+                "-shm",
+                "-wal",
+                ".writer",
+                ".writer.door",
+            ]
             assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
             assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
             await store.close()

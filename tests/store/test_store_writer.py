@@ -136,6 +136,26 @@ class TestTheLock:
         await gone(threads)
         assert is_free(path)
 
+    async def test_who_gives_it_back_and_asks_again_does_not_pass_who_waits(self, path: Path):
+        """However fast it is: often the one who waits has not been woken yet when the other asks, so try it often."""
+        lock, order = WriterLock(path), []
+
+        async def wait() -> None:
+            async with WriterLock(path).held():  # as in another process
+                order.append("who waited")
+
+        for _ in range(30):
+            async with lock.held():
+                waiter = asyncio.create_task(wait())
+                threads = await waiting_threads()
+                while is_free(path.with_name(f"{path.name}.door")):  # noqa: ASYNC110 - the kernel does not tell
+                    await asyncio.sleep(0)
+            async with lock.held():
+                order.append("who asked again")
+            await waiter
+            await gone(threads)
+        assert order == ["who waited", "who asked again"] * 30
+
     async def test_who_is_cancelled_while_waiting_leaves_it_free(self, path: Path):
         async def wait() -> None:
             async with WriterLock(path).held():
