@@ -7,8 +7,9 @@ ids in the same order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from case_store.audit.events import Event, Place
@@ -17,6 +18,15 @@ from case_store.models import AuditEvent, AuditStream, Base
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 _STREAMS = Base.metadata.tables[AuditStream.__tablename__]
+
+# Made once: they are part of every change, and making a statement takes longer than executing it.
+_INSERT: Final = insert(_EVENTS)
+_HEADS: Final = (
+    select(_STREAMS)
+    .where(_STREAMS.c.stream.in_(bindparam("streams", expanding=True)))
+    .order_by(_STREAMS.c.stream)
+    .with_for_update()
+)
 
 NOTHING = b""
 """The head of a stream that has no event yet."""
@@ -41,7 +51,7 @@ def append(connection: Connection, events: Sequence[Event], held: Heads) -> None
         row = event.row(Place(seq + 1, head or None))
         held[event.stream] = (seq + 1, row["leaf"])  # type: ignore[assignment]
         rows.append(row)
-    connection.execute(insert(_EVENTS), rows)  # a trigger queues them for the tree and moves their streams on
+    connection.execute(_INSERT, rows)  # a trigger queues them for the tree and moves their streams on
 
 
 def _locked_heads(connection: Connection, streams: set[str]) -> Heads:
@@ -54,8 +64,7 @@ def _locked_heads(connection: Connection, streams: set[str]) -> Heads:
 
 
 def _heads(connection: Connection, streams: Iterable[str]) -> Heads:
-    of_streams = _STREAMS.c.stream.in_(sorted(streams))
-    rows = connection.execute(select(_STREAMS).where(of_streams).order_by(_STREAMS.c.stream).with_for_update())
+    rows = connection.execute(_HEADS, {"streams": sorted(streams)})
     return {row.stream: (row.seq, row.head) for row in rows}
 
 

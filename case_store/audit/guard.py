@@ -129,8 +129,10 @@ def _changes(entity: Base) -> Changes:
     new = state.key is None
     changes: dict[str, tuple[object, object]] = {}
     for name in state.mapper.column_attrs.keys():  # noqa: SIM118 -- not a mapping: iterating gives the attributes
+        if name in _NOT_TOLD or not (new or name in state.committed_state):  # there are the changed ones
+            continue
         history = state.attrs[name].history
-        if name in _NOT_TOLD or not history.added:
+        if not history.added:
             continue
         after = history.added[0]
         if (cleaned := clean_json(after)) != after:
