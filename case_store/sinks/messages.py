@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Final
 
+from case_store.audit.formats.syslog import SD_ID
 from case_store.sinks.contract import Line
 
 _PRIORITY: Final = 13 * 8 + 6  # log audit, informational
-_SD_ID: Final = "casewright@32473"
 _LONGEST_MSGID: Final = 32
 _LONGEST_HOST: Final = 255
 LONGEST_DATAGRAM: Final = 65_000
@@ -52,7 +52,7 @@ def _data(line: Line) -> str:
     if not line.facts:
         return "-"
     pairs = "".join(f' {name}="{_escaped(value)}"' for name, value in line.facts.items())
-    return f"[{_SD_ID}{pairs}]"
+    return f"[{SD_ID}{pairs}]"
 
 
 def _escaped(value: str) -> str:

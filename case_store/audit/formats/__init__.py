@@ -17,10 +17,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from case_store.audit.formats import jsonl
+from case_store.audit.formats import case_uco, cef, csv, ecs, jsonl, ocsf, syslog
 from case_store.audit.formats.record import Format, Names, Record
 
 __all__ = ["FORMATS", "Format", "Names", "Record"]
 
-FORMATS: Final[Mapping[str, Format]] = MappingProxyType({one.name: one for one in (jsonl.FORMAT,)})
+FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
+    {one.FORMAT.name: one.FORMAT for one in (jsonl, ocsf, cef, syslog, ecs, csv, case_uco)}
+)
 """The formats by their names; `jsonl` is the one that can be verified."""
