@@ -127,6 +127,12 @@ class NotSealed(StoreUnavailable):
     next_step = "see that a relay runs (casewright up, or casewright relay), then try again"
 
 
+class NoSuchExport(StoreError):
+    """The export that should go on is not on record in this database."""
+
+    next_step = "look whether CASEWRIGHT_HOME and CASEWRIGHT_DATABASE_URL are those of then, or export anew"
+
+
 class BadDatabaseUrl(StoreError):
     """The database URL is not one that the case store can use."""
 

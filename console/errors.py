@@ -67,6 +67,12 @@ class BadLogKey(ConsoleError):
     next_step = "Ask those who run the log for the line that `casewright audit key` prints, and keep it in a file."
 
 
+class ExportInterrupted(ConsoleError):
+    """An export into this file was interrupted."""
+
+    next_step = "Give --resume to go on with it, or remove its .part.json file to begin anew."
+
+
 class PortTaken(ConsoleError):
     """Something else listens on this port."""
 

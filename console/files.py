@@ -45,7 +45,7 @@ async def chunks(path: Path, console: Console) -> AsyncIterator[bytes]:
     Raises:
         FileRefused: It cannot be read.
     """
-    with _opened(path) as file, _bar(console) as bar:
+    with _opened(path) as file, bar_on(console) as bar:
         task = bar.add_task(
             path.name.encode("ascii", "replace").decode(), total=os.fstat(file.fileno()).st_size or None
         )
@@ -63,14 +63,15 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise FileRefused(f"{path}: {error.strerror or error}") from error
 
 
-def _bar(console: Console) -> Progress:
+def bar_on(console: Console) -> Progress:
+    """Return a bar that is seen while something takes long, and only where somebody looks."""
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager
 def counting(console: Console, name: str, expected: int | None) -> Iterator[Callable[[], object]]:
     """Give what is called for each of many things, and shows how many there were."""
-    with _bar(console) as bar:
+    with bar_on(console) as bar:
         task = bar.add_task(name, total=expected)
         yield partial(bar.advance, task)
 
@@ -94,7 +95,7 @@ def lines_to(path: Path | None, console: Console, *, expected: int | None) -> It
     Raises:
         FileRefused: It cannot be written.
     """
-    with _bar(console) as bar:
+    with bar_on(console) as bar:
         task = bar.add_task("events", total=expected)
         if path is None:
             yield CountingSink(sys.stdout, bar, task)

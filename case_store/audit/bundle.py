@@ -16,11 +16,11 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlalchemy import Row, Select, select
 
-from case_store.audit import log_keys, succession, verifier, witnesses
+from case_store.audit import exports, log_keys, succession, verifier, witnesses
 from case_store.audit.checkpoints import VerifierKey
+from case_store.audit.exports import CHUNK, Selection
 from case_store.audit.ledger import stream_of
 from case_store.audit.nodes import Prover
-from case_store.audit.trail import CHUNK, record_export
 from case_store.errors import NotSealed
 from case_store.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditLeaf, Case
 
@@ -122,7 +122,9 @@ async def write(
     case, blobs = wanted.case, wanted.blobs
     page = await _page(store, wanted)
     facts = {} if page is None else {"report": sha256(page).hexdigest()}
-    export = await record_export(store, case, by=by, at=at, request_id=request_id, facts=facts)
+    selection = Selection(case=case)
+    begun = await exports.begin(store, selection, "bundle", by=by, at=at, request_id=request_id, facts=facts)
+    export = begun.event_id
     checkpoint = await _sealed(store, export, seal, wait.seconds)
     contents = _Contents(case, export, page, *await _witnessed(store, export, checkpoint, wait))
     part = out.with_name(f".{out.name}.part")

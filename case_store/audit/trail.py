@@ -1,39 +1,22 @@
-"""Read the audit trail, export it, and add what the engine reports."""
+"""Read the audit trail, and add what the engine reports. `exports` is how it leaves."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, select
 
 from case_store.actor import Actor
 from case_store.audit.ledger import stream_of
-from case_store.ids import new_id
 from case_store.models import AuditCheckpoint, AuditEvent, Case
 
 if TYPE_CHECKING:
-    from case_store.store import CaseStore, Tx
-
-CHUNK = 500  # events in memory during an export
-
-# On PostgreSQL ids are given out before the commit. This waits until all who have one are done, so that an export has
-# no gaps; those who come later wait until the export is on record, not until it is written.
-_NO_ONE_IN_BETWEEN = text("LOCK TABLE audit_events IN SHARE ROW EXCLUSIVE MODE")
-
+    from case_store.store import Tx
 
 _Query = TypeVar("_Query", bound=Select[Any])
-
-
-class TextSink(Protocol):
-    """Where an export goes: an open file, or anything that takes text."""
-
-    def write(self, text: str, /) -> object:
-        """Take the next piece."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +30,6 @@ class TrailEvent:
     stream: str
     actor: Actor
     body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export wrote; `event_id` is the event that tells of the export, the last line of it."""
-
-    events: int
-    event_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,24 +66,6 @@ async def newest_checkpoint(tx: Tx) -> AuditCheckpoint | None:
     return await tx.session.scalar(select(AuditCheckpoint).order_by(AuditCheckpoint.id.desc()).limit(1))
 
 
-async def export(
-    store: CaseStore, out: TextSink, case: Case | None = None, *, by: Actor, at: datetime, request_id: str | None = None
-) -> Exported:
-    """Write the trail, or that of one case, as JSON Lines: one canonical body a line, oldest first.
-
-    That somebody exports is on record before the first byte leaves, and it is the last line of the export. The events
-    are read in one consistent state and in constant memory; writers do not wait.
-    """
-    event_id = await record_export(store, case, by=by, at=at, request_id=request_id)
-    count = 0
-    async with store.reading() as tx:
-        end = await tx.session.scalars(select(AuditEvent.id).where(AuditEvent.event_id == event_id))
-        async for body in _bodies(tx, case, end.one()):
-            out.write(f"{body}\n")
-            count += 1
-    return Exported(count, event_id)
-
-
 async def note_run_states(tx: Tx, reports: Sequence[tuple[str | None, RunState, datetime]], *, by: Actor) -> int:
     """Record the states that runs entered, as (id of the case, state, time); returns how many were new.
 
@@ -122,31 +79,6 @@ async def note_run_states(tx: Tx, reports: Sequence[tuple[str | None, RunState, 
         tx.record("run.state", None, by=by, at=at, case=case_id, facts=facts, event_id=state.state_id)
     await tx.flush()
     return len(new)
-
-
-async def record_export(
-    store: CaseStore,
-    case: Case | None,
-    *,
-    by: Actor,
-    at: datetime,
-    request_id: str | None,
-    facts: Mapping[str, object] = MappingProxyType({}),
-) -> str:
-    """Put on record that somebody exports, with what else there is to say about it, and return the event's id."""
-    event_id = new_id()
-    scope: dict[str, object] = {"scope": "all"} if case is None else {"scope": "case", "case": case.number}
-    async with store.transaction(request_id) as tx:
-        if store.url.drivername.startswith("postgresql"):
-            await tx.session.execute(_NO_ONE_IN_BETWEEN)
-        tx.record("audit.exported", None, by=by, at=at, case=case, facts={**scope, **facts}, event_id=event_id)
-    return event_id
-
-
-async def _bodies(tx: Tx, case: Case | None, end: int) -> AsyncIterator[str]:
-    query = _of(select(AuditEvent.body).where(AuditEvent.id <= end).order_by(AuditEvent.id), case)
-    async for body in await tx.session.stream_scalars(query.execution_options(yield_per=CHUNK)):
-        yield body
 
 
 def _of(query: _Query, case: Case | None) -> _Query:

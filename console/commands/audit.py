@@ -1,25 +1,21 @@
 """`casewright audit`: read and export the record."""
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Self
 
 from cyclopts import App, Parameter
 
 from case_store import audit, find, views
-from case_store.actor import Actor
 from case_store.audit import TrailEvent
 from case_store.audit.fold import Folded
 from case_store.errors import NotSealed
-from case_store.models import Case
-from case_store.store import CaseStore, Tx
-from console.call import Call, Here
-from console.errors import ConsoleError, FileRefused
-from console.files import lines_to
+from case_store.store import Tx
+from console.call import Here
+from console.commands.audit_export import OfCase, export
+from console.errors import ConsoleError
 from console.output import AsJson, Column
 from console.text import moment
 
@@ -30,8 +26,6 @@ app.command("console.commands.audit_key:app", name="key", help="Print the public
 app.command(
     "console.commands.audit_status:status", name="status", help="Say what waits to be sealed, and who has confirmed it."
 )
-
-OfCase = Annotated[str | None, Parameter(help="Only this case, by its number.")]
 
 
 @app.command
@@ -87,66 +81,7 @@ class Names:
         return f"{kind} {self.handles.get(entity, entity)}"
 
 
-@app.command
-async def export(
-    *,
-    case: OfCase = None,
-    out: Annotated[Path | None, Parameter(help="The file to write; else standard output.")] = None,
-    bundle: Annotated[
-        Path | None, Parameter(help="The zip to write instead: events, proofs, evidence and a verifier.")
-    ] = None,
-    no_evidence: Annotated[bool, Parameter(negative=(), help="Leave the files of evidence out of the bundle.")] = False,
-    call: Here,
-) -> None:
-    """Write the record as JSON Lines, one event a line, oldest first; or as a bundle that anyone can verify.
-
-    That you export is itself on record: it is the last line of the export.
-    """
-    if bundle is not None and out is not None:
-        raise ConsoleError("--out and --bundle are two kinds of export", next_step="give one of them")
-    async with call.store() as store:
-        async with store.reading() as tx:
-            by = Actor.person(await call.person(tx))
-            of = await find.case(tx, case) if case else None
-            expected = None if of else await audit.last_id(tx)
-        if bundle is not None:
-            await _write_bundle(store, bundle, of, by, call, with_evidence=not no_evidence)
-            return
-        with lines_to(out, call.printer.err, expected=expected) as sink:
-            done = await audit.export(store, sink, of, by=by, at=call.now, request_id=call.request_id)
-    if out is not None:
-        call.printer.say(f"{done.events} events written to {out}")
-
-
-async def _write_bundle(
-    store: CaseStore, out: Path, of: Case | None, by: Actor, call: Call, *, with_evidence: bool
-) -> None:
-    from case_store.audit import bundle, keys, sequencer, witnesses
-    from case_store.blobs import Blobs
-    from case_store.errors import NotTheLogsKey
-
-    settings = call.settings
-    signer = keys.load_or_create(settings.keys) if (settings.keys / keys.PRIVATE).exists() else None
-
-    async def seal() -> None:
-        if signer is not None:
-            with suppress(NotTheLogsKey):  # a relay that has it seals
-                await sequencer.seal(store, signer, call.now)
-
-    report = partial(views.report, case=of, by=call.person_name, at=call.now) if of else None
-    wanted = bundle.Wanted(of, Blobs(settings.blobs) if with_evidence else None, report)
-    wait = bundle.Wait(witnesses=tuple(one.key for one in witnesses.parse_all(settings.witnesses)))
-    try:
-        with call.printer.err.status("waiting for the seal, then writing"):
-            done = await bundle.write(
-                store, out, wanted, by=by, at=call.now, seal=seal, wait=wait, request_id=call.request_id
-            )
-    except OSError as error:
-        raise FileRefused(f"{out} cannot be written: {error.strerror}") from error
-    call.printer.say(f"{done.events} events and {done.evidence} files of evidence written to {out}")
-    for name in done.unwitnessed:
-        call.printer.warn(f"the witness {name} has not confirmed its checkpoint: see `casewright audit status`")
-    call.printer.say(f"verify it with: casewright audit verify {out} --key {settings.keys / keys.PUBLIC}")
+app.command(export)
 
 
 @app.command

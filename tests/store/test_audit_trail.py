@@ -96,7 +96,7 @@ class TestExport:
         assert (last["type"], last["event_id"], last["stream"]) == ("audit.exported", done.event_id, "system")
         assert (last["actor"], last["facts"], last["request_id"]) == (
             {"id": "p-1", "kind": "person"},
-            {"scope": "all"},
+            {"scope": "all", "format": "jsonl"},
             "request-9",
         )
 
@@ -106,7 +106,8 @@ class TestExport:
         events = [json.loads(line) for line in out.getvalue().splitlines()]
         assert done.events == 4
         assert {event["stream"] for event in events} == {f"case/{cases[1].id}"}
-        assert (events[-1]["type"], events[-1]["facts"]) == ("audit.exported", {"scope": "case", "case": 2})
+        assert events[-1]["type"] == "audit.exported"
+        assert events[-1]["facts"] == {"scope": "case", "case": 2, "format": "jsonl"}
 
     async def test_that_breaks_off_is_on_record(self, store: CaseStore, cases: list[Case]):
         class Full(io.StringIO):
