@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import State
 from prefect.events import Event
 from sqlalchemy import select
 
-from case_store import audit, cases, find, models, signals
+from case_store import audit, cases, find, followed, models, signals
 from case_store.actor import Actor
-from case_store.audit import RunState
 from case_store.errors import StoreError
 from case_store.store import Tx
 from flows import names, run_events, runs
 from flows.clock import now
+from flows.relay import catch_up
+from flows.relay.seen import Seen, from_event
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -31,24 +30,13 @@ log = logging.getLogger(__name__)
 BY = Actor.system("prefect")
 _STATES = ("prefect.flow-run.*", "prefect.task-run.*")
 _GATHER_SECONDS = 0.25
+_AGAIN_AFTER = 60.0
+_SOON = 2.0
+_OVERLAP = timedelta(minutes=10)
 _AT_ONCE = 500
 _TAG = "prefect.tag."
 _FLOW_RUN = "prefect.flow-run."
 _REMEMBERED = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A state that a run of a case entered."""
-
-    number: int
-    at: datetime
-    state: RunState
-
-    @property
-    def cancels(self) -> bool:
-        """Say whether somebody cancelled a flow run; the run of a case that is cancelled ends in a name of its own."""
-        return self.state.run_kind == "flow-run" and self.state.state_name in {"Cancelling", "Cancelled"}
 
 
 class Follower:
@@ -56,19 +44,22 @@ class Follower:
 
     def __init__(self, own: Resources, client: PrefectClient) -> None:
         self._own, self._client = own, client
-        self._seen: asyncio.Queue[_Seen] = asyncio.Queue(maxsize=10_000)
+        self._may_have_missed = asyncio.Event()
+        self._read: dict[UUID, UUID | None] = {}
+        self._seen: asyncio.Queue[Seen] = asyncio.Queue(maxsize=10_000)
         # Task runs bear no tags; they belong to the case of the flow run above them.
         self._numbers: dict[str, int | None] = {}
 
     async def run(self) -> None:
         """Follow until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(run_events.listen(_STATES, self._on_event, self._catch_up))
+            group.create_task(run_events.listen(_STATES, self._on_event, self._on_connected))
+            group.create_task(self._keep_catching_up())
             group.create_task(self._write())
 
     async def _on_event(self, event: Event) -> None:
         if "prefect.state-type" in event.resource and (number := await self._number_of(event)) is not None:
-            await self._seen.put(_from_event(number, event))
+            await self._seen.put(from_event(number, event))
 
     async def _number_of(self, event: Event) -> int | None:
         """Return the number of the case that the event's run belongs to; None when it belongs to none."""
@@ -87,18 +78,39 @@ class Follower:
         self._numbers[run_id] = number
         return number
 
-    async def _catch_up(self) -> None:
-        """Read what the flow runs of open cases did while nobody listened."""
+    async def _on_connected(self) -> None:
+        self._may_have_missed.set()
+
+    async def _keep_catching_up(self) -> None:
+        """Catch up after each connection, and now and then: Prefect may lose events without a connection breaking."""
+        whole = True  # once for each process; it is the longer listing
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._may_have_missed.wait(), _AGAIN_AFTER)
+            self._may_have_missed.clear()
+            try:
+                await self.catch_up(whole=whole)
+                whole = False
+            except Exception as error:  # noqa: BLE001 - Prefect or the database is away; what is missing stays missing
+                log.info("Catching up has to wait (%s: %s)", type(error).__name__, error)
+                await asyncio.sleep(_SOON)
+                self._may_have_missed.set()
+
+    async def catch_up(self, *, whole: bool) -> None:
+        """Put on record what the runs of all cases, closed ones too, did while nobody listened.
+
+        How far that reached is noted, so that the next time begins there; some minutes overlap, because task runs'
+        states bear the time of the worker's clock and Prefect writes them late.
+        """
         async with self._own.store.reading() as tx:
-            open_runs = await tx.session.execute(
-                select(models.Case.number, models.CaseRun.flow_run_id)
-                .join(models.CaseRun, models.CaseRun.case_id == models.Case.id)
-                .where(models.Case.state == "open", models.CaseRun.flow_run_id.is_not(None))
-            )
-            known = open_runs.all()
-        for number, run_id in known:
-            for state in await self._client.read_flow_run_states(UUID(str(run_id))):
-                await self._seen.put(_from_state(number, str(run_id), state))
+            done = await followed.until(tx)
+        began = await catch_up.server_time(self._client)
+        since = done - _OVERLAP if done else None
+        async for states in catch_up.states_since(self._client, since, self._read, whole=whole):
+            for start in range(0, len(states), _AT_ONCE):
+                await self._record(states[start : start + _AT_ONCE])
+        async with self._own.store.transaction() as tx:
+            await followed.move(tx, began)
 
     async def _write(self) -> None:
         while True:
@@ -108,7 +120,7 @@ class Follower:
                 batch.append(self._seen.get_nowait())
             await self._record(batch)
 
-    async def _record(self, batch: list[_Seen]) -> None:
+    async def _record(self, batch: list[Seen]) -> None:
         while True:
             try:
                 async with self._own.store.transaction() as tx:
@@ -121,7 +133,7 @@ class Follower:
             if seen.cancels:
                 await self._honour(seen)
 
-    async def _honour(self, seen: _Seen) -> None:
+    async def _honour(self, seen: Seen) -> None:
         """Cancel the case whose run somebody cancelled in Prefect. Nobody knows who it was, and the record says so."""
         async with self._own.store.transaction() as tx:
             case = await find.case(tx, seen.number)
@@ -131,39 +143,9 @@ class Follower:
                 await cases.cancel(tx, case, "Its run was cancelled in the Prefect UI.", by=BY, at=now())
 
 
-async def _record(tx: Tx, batch: list[_Seen]) -> None:
+async def _record(tx: Tx, batch: list[Seen]) -> None:
     numbers = {seen.number for seen in batch}
     rows = await tx.session.execute(select(models.Case.number, models.Case.id).where(models.Case.number.in_(numbers)))
     cases_by_number = {row.number: row.id for row in rows}
     known = [(cases_by_number[seen.number], seen.state, seen.at) for seen in batch if seen.number in cases_by_number]
     await audit.note_run_states(tx, known, by=BY)
-
-
-def _from_event(number: int, event: Event) -> _Seen:
-    resource = event.resource
-    state = RunState(
-        state_id=str(event.id),
-        run_kind="flow-run" if run_events.is_flow_run(event) else "task-run",
-        run_id=str(run_events.run_id(event)),
-        run_name=resource.get("prefect.resource.name") or "",
-        state_type=resource["prefect.state-type"],
-        state_name=resource.get("prefect.state-name") or "",
-        message=resource.get("prefect.state-message") or None,
-    )
-    return _Seen(number, event.occurred, state)
-
-
-def _from_state(number: int, run_id: str, state: State[Any]) -> _Seen:
-    return _Seen(
-        number,
-        state.timestamp or now(),
-        RunState(
-            state_id=str(state.id),
-            run_kind="flow-run",
-            run_id=run_id,
-            run_name="",
-            state_type=state.type.value,
-            state_name=state.name or "",
-            message=state.message or None,
-        ),
-    )

@@ -1,5 +1,6 @@
 """Keys, checkpoints, bundles and replays at the command line."""
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -116,3 +117,17 @@ def test_a_change_around_the_case_store_is_named(filled, casewright, home):
     differs = casewright("audit", "verify", "--state")
     assert differs.code == 10
     assert 'title is "Nothing happened", and by its events "Odd mail"' in differs.out
+
+
+def test_a_comparison_without_prefect_says_what_to_do(filled, casewright, monkeypatch):
+    monkeypatch.setenv("CASEWRIGHT_PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setattr(asyncio, "sleep", _at_once)
+    casewright("case", "open", "--sop", "ssh-bruteforce", "--title", "A try")
+    said = casewright("audit", "verify", "--prefect")
+    assert said.code == 1
+    assert "Prefect does not answer at http://127.0.0.1:9/api" in said.err
+    assert "casewright up" in said.err
+
+
+async def _at_once(_seconds):
+    """Do not wait between two tries."""
