@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, inspect, text
 
 from case_store.errors import GuardsMissing, SchemaNotCurrent
+from case_store.migrations.force import postgresql as force_postgresql
+from case_store.migrations.force import sqlite as force_sqlite
 from case_store.migrations.proof import guards
 from case_store.migrations.spine import postgresql, sqlite
 from case_store.migrations.witness import guards as witness_guards
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a constant, so that nobody loads Alembic to open a case."""
 
 
@@ -69,19 +71,30 @@ def _not_at_head(at: str) -> tuple[str, str]:
 
 def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.dialect.name == "sqlite":
-        wanted = sqlite.triggers() | guards.sqlite_triggers() | witness_guards.sqlite_triggers()
+        wanted = sqlite.triggers() | guards.sqlite_triggers() | witness_guards.sqlite_triggers() | force_sqlite.triggers()
         found = _pairs(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     else:
-        every = [*postgresql.triggers(), *guards.postgresql_triggers(), *witness_guards.postgresql_triggers()]
+        every = [
+            *postgresql.triggers(),
+            *guards.postgresql_triggers(),
+            *witness_guards.postgresql_triggers(),
+            *force_postgresql.triggers(),
+        ]
         wanted = {trigger.name: trigger.create for trigger in every}
-        functions = postgresql.FUNCTIONS | guards.FUNCTIONS
-        wanted |= {f"function {name}": body for name, body in functions.items()}
+        wanted |= {f"function {name}": body for name, body in _postgresql_functions().items()}
         found = _pairs(connection, _POSTGRESQL_TRIGGERS) | _pairs(connection, _POSTGRESQL_FUNCTIONS)
     for name, statement in wanted.items():
         if name not in found:
             yield name, "is missing or disabled"
         elif found[name] != statement:
             yield name, "is not the one of this version"
+
+
+def _postgresql_functions() -> dict[str, str]:
+    """Return what each function is: whose rights it acts with, and what it does."""
+    bodies = postgresql.FUNCTIONS | guards.FUNCTIONS | force_postgresql.FUNCTIONS
+    as_owner = force_postgresql.WITH_THE_RIGHTS_OF_THE_OWNER
+    return {name: f"{'owner' if name in as_owner else 'caller'}: {body}" for name, body in bodies.items()}
 
 
 def _pairs(connection: Connection, query: str) -> dict[str, str]:
@@ -94,7 +107,9 @@ _POSTGRESQL_TRIGGERS = """
     WHERE NOT t.tgisinternal AND t.tgenabled = 'A' AND n.nspname = current_schema()
 """
 _POSTGRESQL_FUNCTIONS = """
-    SELECT 'function ' || p.proname, p.prosrc
+    SELECT 'function ' || p.proname, CASE WHEN p.prosecdef THEN 'owner' ELSE 'caller' END
+        || CASE WHEN array_to_string(p.proconfig, ' ') LIKE 'search_path=%pg_temp' THEN ': ' ELSE ' anywhere: ' END
+        || p.prosrc
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.proname LIKE 'casewright%' AND n.nspname = current_schema()
 """

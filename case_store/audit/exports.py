@@ -33,7 +33,8 @@ _MOST_NAMES: Final = 10_000
 
 # On PostgreSQL ids are given out before the commit. This waits until all who have one are done, so that an export has
 # no gaps; those who come later wait until the export is on record, not until it is written.
-_NO_ONE_IN_BETWEEN = text("LOCK TABLE audit_events IN SHARE ROW EXCLUSIVE MODE")
+# The function takes the lock with the rights of the owner: an application that may not change events may not lock them.
+_NO_ONE_IN_BETWEEN = text("SELECT casewright_hold_events()")
 
 
 class TextSink(Protocol):

@@ -6,13 +6,15 @@ import asyncpg
 import pytest
 from sqlalchemy import insert, select
 
+from case_store.audit.events import Place
 from case_store.errors import ConcurrentChange, DatabaseRefused
 from case_store.migrations.proof import tables as proof
 from case_store.migrations.spine import guarded
 from case_store.migrations.witness import guards as witness
-from case_store.models import AuditEvent, Base, Task
+from case_store.models import AuditEvent, AuditStream, Base, Task
 from case_store.store import CaseStore
 from tests.store.conftest import Sql, run_sql
+from tests.store.forging import about, by_hand
 from tests.store.making import BY, LATER, add_case, add_person
 
 REFUSED = "casewright: "
@@ -25,15 +27,6 @@ A_NOTE = (
 )
 COLUMNS = ", ".join(column.name for column in AuditEvent.__table__.columns)
 GUARDED = ("audit_events", "cases", "stages", "tasks", "people", "sops")
-
-
-def an_event(entity: str, version: int, entity_type: str) -> str:
-    """The SQL of an event about a row, for one who can write SQL."""
-    return (
-        "INSERT INTO audit_events (event_id, stream, ts, type, entity_type, entity_id, entity_version, actor_kind,"
-        f" actor_id, request_id, schema_v, body) SELECT 'by hand', stream, ts, type, '{entity_type}', '{entity}',"
-        f" {version}, actor_kind, actor_id, request_id, schema_v, body FROM audit_events LIMIT 1"
-    )
 
 
 def replace(*, id: str = "id", event_id: str = "event_id", entity_id: str = "entity_id") -> str:
@@ -94,7 +87,7 @@ class TestTheTrail:
     async def test_takes_one_event_for_a_version(self, with_rows: CaseStore, sql: Sql):
         [[task_id]] = await sql("SELECT id FROM tasks")
         words = "casewright: this version|uq_audit_events_entity_id_entity_version"
-        await refused(sql, an_event(str(task_id), 1, "task"), words)
+        await refused(sql, await by_hand(with_rows, sql, str(task_id), 1, "task"), words)
 
     @pytest.mark.parametrize(
         "statement",
@@ -190,18 +183,18 @@ class TestAChangeWithoutEvent:
 
     async def test_is_refused_for_a_new_row_that_does_not_begin_at_version_1(self, with_rows: CaseStore, sql: Sql):
         yes = "1" if with_rows.url.drivername.startswith("sqlite") else "true"
-        await sql(an_event("p", 2, "person"))
+        await sql(await by_hand(with_rows, sql, "p", 2, "person"))
         await refused(sql, A_PERSON.format(version=2, yes=yes))
 
     async def test_is_refused_when_the_event_is_about_another_kind_of_row(self, with_rows: CaseStore, sql: Sql):
         [[person_id]] = await sql("SELECT id FROM people")
-        await sql(an_event(str(person_id), 2, "task"))
+        await sql(await by_hand(with_rows, sql, str(person_id), 2, "task"))
         await refused(sql, "UPDATE people SET name = 'Other', version = 2")
 
     async def test_passes_with_its_event(self, with_rows: CaseStore, sql: Sql):
         """The other side: what the session does is what the triggers ask for."""
         [[task_id]] = await sql("SELECT id FROM tasks")
-        await sql(an_event(str(task_id), 2, "task"))
+        await sql(await by_hand(with_rows, sql, str(task_id), 2, "task"))
         await sql("UPDATE tasks SET state = 'done', version = 2")
         assert await sql("SELECT state FROM tasks") == [("done",)]
 
@@ -223,11 +216,12 @@ class TestThroughTheStore:
         async def work() -> None:
             async with with_rows.transaction() as tx:
                 connection = await tx.session.connection()
-                row = (await connection.execute(select(AuditEvent.__table__).limit(1))).mappings().one()
-                again = {name: value for name, value in row.items() if name not in {"id", "seq"}} | {
-                    "event_id": "another"
-                }
-                await connection.execute(insert(AuditEvent.__table__).values(again))
+                found = select(AuditEvent.__table__).where(AuditEvent.entity_type == "task")
+                row = (await connection.execute(found)).mappings().one()
+                head = select(AuditStream.seq, AuditStream.head).where(AuditStream.stream == row["stream"])
+                seq, last = (await connection.execute(head)).one()
+                again = about(row["stream"], row["entity_id"], row["entity_version"])
+                await connection.execute(insert(AuditEvent.__table__).values(again.row(Place(seq + 1, last))))
 
         with pytest.raises(ConcurrentChange):
             await work()

@@ -155,7 +155,7 @@ class TestExport:
         writer = asyncio.create_task(slow())
         await has_its_id.wait()
         export = asyncio.create_task(audit.export(postgres_store, out, by=BY, at=LATER))
-        while not await someone_waits(postgres_store, "LOCK TABLE%"):
+        while not await someone_waits(postgres_store, "SELECT casewright_hold_events()"):
             assert not export.done()
         may_commit.set()
         await asyncio.gather(writer, export)

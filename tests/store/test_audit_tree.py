@@ -18,6 +18,7 @@ from case_store.models import AuditCheckpoint, AuditEvent, AuditLeaf, AuditPendi
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from tests.store.conftest import Sql, run_sql
+from tests.store.forging import by_hand
 from tests.store.making import BY, LATER, NOW, add_case
 
 SIGNER = Signer("test/audit", Ed25519PrivateKey.generate())
@@ -160,15 +161,19 @@ async def test_events_of_before_the_tree_are_sealed_and_their_stream_goes_on(
     await store.close()
 
 
-async def test_an_event_put_in_by_hand_is_sealed_as_well(store: CaseStore, sql: Sql):
+async def test_an_event_put_in_by_hand_in_its_place_is_sealed_as_well(store: CaseStore, sql: Sql):
     await note(store, "a")
-    await sql(
-        f"INSERT INTO audit_events (event_id, {COPIED.removesuffix(', seq')})"
-        f" SELECT 'by hand', {COPIED.removesuffix(', seq')} FROM audit_events"
-    )
+    await sql(await by_hand(store, sql, "nothing", 1, "task"))
     sealed = await sequencer.seal(store, SIGNER, NOW)
     assert sealed is not None
     assert sealed.events == 2
+
+
+async def test_an_event_put_in_by_hand_without_its_place_is_refused(store: CaseStore, sql: Sql):
+    await note(store, "a")
+    copied = COPIED.removesuffix(", seq")
+    with pytest.raises(Exception, match=r"casewright: an event has no place|casewright: the columns of an event"):
+        await sql(f"INSERT INTO audit_events (event_id, {copied}) SELECT 'by hand', {copied} FROM audit_events")
 
 
 @pytest.mark.parametrize(
@@ -199,6 +204,6 @@ async def test_a_place_and_a_checkpoint_are_never_changed(store: CaseStore, sql:
 async def test_sqlite_replaces_none_of_them(sqlite_store: CaseStore, sqlite_database: str, statement: str):
     await note(sqlite_store, "a")
     await sequencer.seal(sqlite_store, SIGNER, NOW)
-    with pytest.raises(sqlite3.IntegrityError, match="never replaced"):
+    with pytest.raises(sqlite3.IntegrityError, match=r"never replaced|no place but after|comes after the last one"):
         await run_sql(sqlite_database)(statement)
     assert len(await leaves(sqlite_store)) == 1
