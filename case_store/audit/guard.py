@@ -8,7 +8,7 @@ that the triggers of the database can demand them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from sqlalchemy import Delete, Insert, TextClause, TextualSelect, Update, event, inspect
@@ -27,7 +27,7 @@ from case_store.errors import (
     ReadOnly,
     UnauditedChange,
 )
-from case_store.models import Audited, AuditEvent, Base, WrittenOnce
+from case_store.models import Audited, AuditEvent, Base, OutboxEntry, WrittenOnce
 
 LEDGER = "ledger"
 _NOT_TOLD = ("id", "version")  # the event names them elsewhere
@@ -93,12 +93,29 @@ def _before_flush(session: Session, _context: UOWTransaction, _instances: object
     _refuse_rewriting(session, changing)
     audited = [row for row in changing if isinstance(row, Audited)]
     declared = ledger.take()
-    told = {id(entry.entity) for entry in declared}
-    untold = [row for row in audited if id(row) not in told]
-    if untold:
-        raise UnauditedChange(f"no audit event for {_names(untold)}")
+    _require_told(changing, declared)
     changed = {id(row) for row in audited}
     _insert(session, [_event(entry, ledger.request_id, changed=id(entry.entity) in changed) for entry in declared])
+
+
+def _require_told(changing: Iterable[object], declared: Sequence[Declared]) -> None:
+    """Refuse rows that change without an event: audited ones, and messages whose fate is decided."""
+    told = {id(entry.entity) for entry in declared}
+    messages = {entry.facts.get("outbox_id") for entry in declared}
+    untold = [
+        row
+        for row in changing
+        if id(row) not in told
+        and (isinstance(row, Audited) or (isinstance(row, OutboxEntry) and _decided(row) and row.id not in messages))
+    ]
+    if untold:
+        raise UnauditedChange(f"no audit event for {_names(untold)}")
+
+
+def _decided(message: OutboxEntry) -> bool:
+    """Tell whether something became of a message; that somebody takes it for sending is bookkeeping."""
+    state = inspect(message)
+    return state.key is not None and state.attrs.state.history.has_changes() and message.state != "leased"
 
 
 def _refuse_rewriting(session: Session, changing: Iterable[object]) -> None:

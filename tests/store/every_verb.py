@@ -1,0 +1,274 @@
+"""How each verb of the case store is called: what has to be there before, and the call itself.
+
+`test_every_verb.py` holds this list against the code: a verb that is missing here is found by its `by`.
+"""
+
+import io
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from case_store import (
+    alerts,
+    audit,
+    cases,
+    endings,
+    evidence,
+    find,
+    notes,
+    observables,
+    outbox,
+    overdue,
+    people,
+    stages,
+    tasks,
+)
+from case_store.actor import Actor
+from case_store.alert_formats import ParsedAlert
+from case_store.audit import bundle, sequencer, trail
+from case_store.audit.checkpoints import Signer
+from case_store.blobs import Blobs
+from case_store.store import CaseStore, Tx
+from case_store.tasks import ownership
+from tests.store import world
+from tests.store.world import ENGINE, LATER, NOW, World
+
+SIGNER = Signer("test/audit", Ed25519PrivateKey.generate())
+RAW = b'{"title": "Odd"}'
+ALERT = ParsedAlert("wazuh", "1", "Odd", "low", "3", None, None, {})
+STATE = audit.RunState(
+    state_id="s-1", run_kind="flow-run", run_id="r", run_name="CASE-1", state_type="RUNNING", state_name="Running"
+)
+ANSWERS = {"verdict": "phishing", "hosts": "3"}
+
+
+@dataclass
+class Scene:
+    """What is there when a verb is called; `made` is what the preparation made."""
+
+    store: CaseStore
+    drill: World
+    made: Any = None
+    blobs: Blobs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.blobs = Blobs(self.store.blobs)
+
+    async def task(self, tx: Tx, key: str) -> Any:
+        return await world.task(tx, self.drill, key)
+
+
+Prepare = Callable[[Tx, Scene], Awaitable[Any]]
+Call = Callable[[Tx, Scene, Actor], Awaitable[Any]]
+CallOnStore = Callable[[Scene, Actor], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb.
+
+    Attributes:
+        call: The call.
+        prepare: What makes what has to be there before.
+        writes_only_its_event: Without its event it does nothing.
+        about_no_row: Its event is about a message, which the session guards and the database does not.
+    """
+
+    call: Call
+    prepare: Prepare | None = None
+    writes_only_its_event: bool = False
+    about_no_row: bool = False
+
+
+def on_store(call: CallOnStore) -> Call:
+    """A verb that opens its transactions itself."""
+    return lambda _tx, scene, by: call(scene, by)
+
+
+async def asked(tx: Tx, scene: Scene, *keys: str, parameters: dict[str, object] | None = None) -> None:
+    for key in keys:
+        task = await scene.task(tx, key)
+        await tasks.ask(tx, task, parameters=parameters, due_at=NOW + timedelta(minutes=1), by=ENGINE, at=NOW)
+
+
+async def running(tx: Tx, scene: Scene) -> Any:
+    task = await scene.task(tx, "extract")
+    return await tasks.start_action(tx, task, run_id="r", code_version="1", inputs={}, by=ENGINE, at=NOW)
+
+
+async def failed(tx: Tx, scene: Scene) -> None:
+    run = await running(tx, scene)
+    await tasks.finish_action(tx, run, outcome="failed", output={}, error="no route", by=ENGINE, at=NOW)
+
+
+async def done(tx: Tx, scene: Scene) -> None:
+    await cases.close(tx, scene.drill.case, "all well", by=ENGINE, at=NOW)
+
+
+async def reported(tx: Tx, scene: Scene) -> None:
+    """The mandatory task is done, so that the case may be closed."""
+    await asked(tx, scene, "report")
+    signer = scene.drill.ada
+    await tasks.complete(
+        tx, await scene.task(tx, "report"), form_values={}, note=None, signed_by=signer, via="cli", by=ENGINE, at=NOW
+    )
+
+
+async def all_closed(tx: Tx, scene: Scene) -> None:
+    """Every stage is closed, and the engine has not noticed yet."""
+    for key in ("analyse", "contain"):
+        stage = await find.stage_of(tx, scene.drill.case, key)
+        await stages.decide_condition(tx, stage, False, {}, by=ENGINE, at=NOW)
+
+
+async def claimed(tx: Tx, scene: Scene) -> Any:
+    await asked(tx, scene, "report")
+    await tx.flush()
+    return (await outbox.claim(tx, NOW, timedelta(minutes=1), 1, "token"))[0]
+
+
+async def reopenable(tx: Tx, scene: Scene) -> None:
+    await reported(tx, scene)
+    await done(tx, scene)
+
+
+async def empty_stage(tx: Tx, scene: Scene) -> None:
+    """A stage that is active and has only closed tasks."""
+    stage = await find.stage_of(tx, scene.drill.case, "contain")
+    await stages.activate(tx, stage, due_at=None, by=ENGINE, at=NOW)
+    for key in ("block", "sign-off", "tidy"):
+        await tasks.decide_condition(tx, await scene.task(tx, key), False, {}, by=ENGINE, at=NOW)
+
+
+async def waiting_alert(tx: Tx, scene: Scene) -> Any:
+    return (await alerts.receive(tx, ALERT, RAW, scene.blobs, by=ENGINE, at=NOW))[0]
+
+
+async def a_note(tx: Tx, scene: Scene) -> Any:
+    return await notes.add(tx, scene.drill.case, "first", author=ENGINE, by=ENGINE, at=NOW)
+
+
+def asks(*keys: str, **options: Any) -> Prepare:
+    return lambda tx, scene: asked(tx, scene, *keys, **options)
+
+
+def decides(verb: Callable[..., Awaitable[Any]], key: str, who: str, *words: str, **options: Any) -> Call:
+    """A decision by a person."""
+
+    async def call(tx: Tx, scene: Scene, by: Actor) -> Any:
+        signed = {"signed_by": scene.drill[who], "via": "cli", "by": by, "at": LATER}
+        return await verb(tx, await scene.task(tx, key), *words, **options, **signed)
+
+    return call
+
+
+def on_task(verb: Callable[..., Awaitable[Any]], key: str, *words: Any, **options: Any) -> Call:
+    async def call(tx: Tx, scene: Scene, by: Actor) -> Any:
+        return await verb(tx, await scene.task(tx, key), *words, **options, by=by, at=LATER)
+
+    return call
+
+
+def on_stage(verb: Callable[..., Awaitable[Any]], key: str, *words: Any, **options: Any) -> Call:
+    async def call(tx: Tx, scene: Scene, by: Actor) -> Any:
+        stage = await find.stage_of(tx, scene.drill.case, key)
+        return await verb(tx, stage, *words, **options, by=by, at=LATER)
+
+    return call
+
+
+def on_case(verb: Callable[..., Awaitable[Any]], *words: Any, **options: Any) -> Call:
+    return lambda tx, scene, by: verb(tx, scene.drill.case, *words, **options, by=by, at=LATER)
+
+
+async def become_owner(tx: Tx, scene: Scene, by: Actor) -> None:
+    case, task = await find.locked(tx, await scene.task(tx, "report"))
+    await ownership.become_owner(tx, case, task, scene.drill.bob, take_over=True, by=by, at=LATER)
+
+
+async def hand_over(tx: Tx, scene: Scene, by: Actor) -> None:
+    await tasks.reassign(tx, await scene.task(tx, "report"), scene.drill.bob, by=by, at=LATER)
+
+
+async def take_over(tx: Tx, scene: Scene, by: Actor) -> None:
+    await tasks.take_over(tx, await scene.task(tx, "report"), by_person=scene.drill.bob, by=by, at=LATER)
+
+
+def next_state(scene: Scene) -> list[tuple[str | None, audit.RunState, Any]]:
+    return [(scene.drill.case.id, STATE, LATER)]
+
+
+def write_bundle(scene: Scene, by: Actor) -> Awaitable[Any]:
+    out = scene.store.blobs.parent / "bundle.zip"
+
+    async def seal() -> None:
+        if await sequencer.seal(scene.store, SIGNER, LATER) is None:
+            raise TimeoutError  # there is nothing to wait for: the export is not on record
+
+    return bundle.write(scene.store, out, bundle.Wanted(), by=by, at=LATER, seal=seal)
+
+
+LISTED = "handle,name,roles\nada,Ada Other,tier1\nnew,New,\n"
+
+VERBS: dict[str, Verb] = {
+    "alerts.receive": Verb(lambda tx, s, by: alerts.receive(tx, ALERT, RAW, s.blobs, by=by, at=LATER)),
+    "audit.bundle.write": Verb(on_store(write_bundle), writes_only_its_event=True),
+    "audit.trail.export": Verb(
+        on_store(lambda s, by: trail.export(s.store, io.StringIO(), by=by, at=LATER)), writes_only_its_event=True
+    ),
+    "audit.trail.record_export": Verb(
+        on_store(lambda s, by: trail.record_export(s.store, s.drill.case, by=by, at=LATER, request_id="r")),
+        writes_only_its_event=True,
+    ),
+    "audit.trail.note_run_states": Verb(
+        lambda tx, s, by: trail.note_run_states(tx, next_state(s), by=by), writes_only_its_event=True
+    ),
+    "cases.open_case": Verb(
+        lambda tx, s, by: cases.open_case(tx, world.sop(), "Next", alert=s.made, by=by, at=LATER), waiting_alert
+    ),
+    "cases.edit": Verb(on_case(cases.edit, title="Other")),
+    "cases.set_severity": Verb(on_case(cases.set_severity, "critical")),
+    "endings.cancel": Verb(on_case(endings.cancel, "a mistake")),
+    "endings.close": Verb(on_case(endings.close, "all well"), reported),
+    "endings.complete": Verb(on_case(endings.complete), all_closed),
+    "endings.reopen": Verb(on_case(endings.reopen, "too early"), reopenable),
+    "evidence.attach": Verb(
+        lambda tx, s, by: evidence.attach(tx, s.drill.case, s.blobs, name="a", content=b"a", by=by, at=LATER)
+    ),
+    "notes.add": Verb(on_case(notes.add, "words", author=ENGINE)),
+    "notes.revise": Verb(lambda tx, s, by: notes.revise(tx, s.made, "others", by=by, at=LATER), a_note),
+    "observables.add": Verb(on_case(observables.add, [("ip", "192.0.2.1"), ("ip", "192.0.2.2")])),
+    "outbox.settle": Verb(
+        lambda tx, s, by: outbox.settle(tx, s.made, "ok", provider_ref="<1>", by=by, at=NOW), claimed, about_no_row=True
+    ),
+    "outbox.expire": Verb(
+        lambda tx, s, by: outbox.expire(tx, by=by, at=NOW + timedelta(days=30)), asks("report"), about_no_row=True
+    ),
+    "overdue.mark_overdue": Verb(on_task(overdue.mark_overdue, "report"), asks("report")),
+    "people.import_": Verb(lambda tx, s, by: people.import_(tx, people.parse_csv(LISTED), {"tier1"}, by=by, at=LATER)),
+    "stages.activate": Verb(on_stage(stages.activate, "analyse", due_at=None)),
+    "stages.decide_condition": Verb(on_stage(stages.decide_condition, "contain", False, {})),
+    "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),
+    "tasks.decisions.approve": Verb(decides(tasks.approve, "sign-off", "mia", note="yes"), asks("sign-off")),
+    "tasks.decisions.complete": Verb(
+        decides(tasks.complete, "confirm", "ada", form_values=ANSWERS, note="seen"), asks("confirm")
+    ),
+    "tasks.decisions.reject": Verb(decides(tasks.reject, "sign-off", "mia"), asks("sign-off")),
+    "tasks.decisions.retry": Verb(decides(tasks.retry, "extract", "ada", note="again"), failed),
+    "tasks.decisions.skip": Verb(decides(tasks.skip, "look-around", "ada", "no need"), asks("look-around")),
+    "tasks.executions.start_action": Verb(
+        on_task(tasks.start_action, "extract", run_id="r2", code_version="1", inputs={}), running
+    ),
+    "tasks.executions.finish_action": Verb(
+        lambda tx, s, by: tasks.finish_action(tx, s.made, outcome="failed", output={}, error="no", by=by, at=LATER),
+        running,
+    ),
+    "tasks.opening.ask": Verb(on_task(tasks.ask, "report", parameters=None, due_at=LATER)),
+    "tasks.opening.decide_condition": Verb(on_task(tasks.decide_condition, "tidy", False, {})),
+    "tasks.ownership.become_owner": Verb(become_owner, asks("report")),
+    "tasks.ownership.reassign": Verb(hand_over, asks("report")),
+    "tasks.ownership.take_over": Verb(take_over, asks("report")),
+}
