@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from case_store import sqlite_trips
+from case_store.authorizer import authorize
 from case_store.errors import BadDatabaseUrl, StoreUnwritable
 
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
@@ -128,6 +129,8 @@ def _sqlite(url: URL) -> Engines:
     event.listen(writing.sync_engine, "connect", _on_connect)
     event.listen(reading.sync_engine, "connect", partial(_on_connect, extra=("PRAGMA query_only=ON",)))
     # IMMEDIATE: the lock for writing is taken at the start; a reader that becomes a writer would be refused at once.
+    for engine in (writing, reading):  # last: from here on not even the settings of the connection can be changed
+        event.listen(engine.sync_engine, "connect", _restrict)
     event.listen(writing.sync_engine, "begin", partial(_begin, statement="BEGIN IMMEDIATE"))
     event.listen(reading.sync_engine, "begin", partial(_begin, statement="BEGIN"))
     event.listen(writing.sync_engine, "handle_error", _keep_connection)
@@ -141,6 +144,10 @@ def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, ext
     for pragma in (*_PRAGMAS, *extra):
         cursor.execute(pragma)
     cursor.close()
+
+
+def _restrict(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    connection.run_async(lambda driver: driver.set_authorizer(authorize))
 
 
 def _begin(connection: Connection, *, statement: str) -> None:

@@ -145,6 +145,21 @@ class DatabaseRefused(StoreError):
     next_step = "change rows only through the verbs of the case store"
 
 
+class NotPermitted(StoreError):
+    """The database does not permit this to the role or the connection of the program."""
+
+    next_step = (
+        "run: casewright db check. To change tables (casewright db upgrade) connect as their owner; "
+        "after that the owner runs casewright db harden again"
+    )
+
+
+class RolesRefused(StoreError):
+    """These roles cannot be set up."""
+
+    next_step = "see docs/howto/harden.md"
+
+
 class ConstraintBroken(StoreError):
     """The change contradicts what is on record (a name taken, a row that does not exist)."""
 

@@ -22,7 +22,7 @@ from case_store.translate import speaking_plainly, while_connecting
 from case_store.writer import WriterLock, lock_file
 
 SCRIPTS = Path(__file__).with_name("migrations")
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('casewright migration'))")
+ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('casewright migration'))")
 
 
 async def upgrade(url: str, revision: str = "head") -> None:
@@ -48,7 +48,7 @@ async def current(url: str) -> str | None:
     parsed = parse_url(url)
     if _missing(parsed):
         return None
-    async with _connection(create_engines(parsed).reading) as connection:
+    async with connecting(create_engines(parsed).reading) as connection:
         return await connection.run_sync(schema.revision)
 
 
@@ -58,7 +58,7 @@ async def check(url: str) -> list[SchemaProblem]:
     if _missing(parsed):
         return [SchemaProblem(f"there is no database at {sqlite_file(parsed)}", SchemaNotCurrent.next_step)]
     try:
-        async with _connection(create_engines(parsed).reading) as connection:
+        async with connecting(create_engines(parsed).reading) as connection:
             found = await connection.run_sync(schema.problems)
             if connection.dialect.name == "sqlite":
                 found += await connection.run_sync(_damage)
@@ -76,9 +76,9 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 async def _migrate(url: URL, change: Callable[[Config, str], None], revision: str) -> None:
-    async with _writing_alone(url), _connection(migrating_engine(url)) as connection:
+    async with _writing_alone(url), connecting(migrating_engine(url)) as connection:
         if connection.dialect.name == "postgresql":
-            await connection.execute(_ONE_AT_A_TIME)
+            await connection.execute(ONE_AT_A_TIME)
         at = await connection.run_sync(schema.revision)
         if at is not None and at > schema.HEAD:
             raise SchemaNotCurrent(
@@ -88,6 +88,14 @@ async def _migrate(url: URL, change: Callable[[Config, str], None], revision: st
         await connection.run_sync(lambda sync: change(alembic_config(sync), revision))
         if connection.dialect.name == "sqlite":
             await connection.run_sync(_require_references)
+        elif await connection.run_sync(schema.revision) == schema.HEAD:
+            await connection.run_sync(_grant_again)
+
+
+def _grant_again(connection: Connection) -> None:
+    from case_store.roles import grant_again  # noqa: PLC0415 -- it needs us
+
+    grant_again(connection)
 
 
 def _writing_alone(url: URL) -> AbstractAsyncContextManager[None]:
@@ -96,7 +104,7 @@ def _writing_alone(url: URL) -> AbstractAsyncContextManager[None]:
 
 
 @asynccontextmanager
-async def _connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def connecting(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Give one connection in one transaction, and close everything after it."""
     try:
         with speaking_plainly():

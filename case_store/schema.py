@@ -71,7 +71,8 @@ def _not_at_head(at: str) -> tuple[str, str]:
 
 def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.dialect.name == "sqlite":
-        wanted = sqlite.triggers() | guards.sqlite_triggers() | witness_guards.sqlite_triggers() | force_sqlite.triggers()
+        wanted = sqlite.triggers() | guards.sqlite_triggers()
+        wanted |= witness_guards.sqlite_triggers() | force_sqlite.triggers()
         found = _pairs(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     else:
         every = [

@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     database_password: SecretStr | None = Field(
         None, description="Password of the database user, if it is not in the URL."
     )
+    application_password: SecretStr | None = Field(
+        None, description="Password that `casewright db harden` gives to the application role; unset it afterwards."
+    )
     sops: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders with SOPs of your own, separated like PATH; the built-in ones are always there."
     )

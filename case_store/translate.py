@@ -14,6 +14,7 @@ from case_store.errors import (
     ConcurrentChange,
     ConstraintBroken,
     DatabaseRefused,
+    NotPermitted,
     StoreBusy,
     StoreDamaged,
     StoreDenied,
@@ -37,6 +38,7 @@ _SQLITE: dict[int, type[StoreError]] = {
     sqlite3.SQLITE_IOERR: StoreUnavailable,
     sqlite3.SQLITE_CORRUPT: StoreDamaged,
     sqlite3.SQLITE_NOTADB: StoreDamaged,
+    sqlite3.SQLITE_AUTH: NotPermitted,
 }
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SQLSTATE: dict[str, type[StoreError]] = {
@@ -45,7 +47,7 @@ _SQLSTATE: dict[str, type[StoreError]] = {
     "55P03": StoreBusy,  # lock_not_available
     "53100": StoreFull,  # disk_full
     "53300": StoreBusy,  # too_many_connections
-    "42501": StoreUnwritable,  # insufficient_privilege
+    "42501": NotPermitted,  # insufficient_privilege
     "25006": StoreUnwritable,  # read_only_sql_transaction: a standby
 }
 _SQLSTATE_CLASS: dict[str, type[StoreError]] = {

@@ -17,7 +17,7 @@ VARIABLE = "CASEWRIGHT_TEST_POSTGRES_URL"
 DEFAULT = "postgresql://postgres@127.0.0.1:5432"
 HOW_TO_GET_IT = (
     f"start one (Debian: apt-get install postgresql) and name it: {VARIABLE}=postgresql://user:password@127.0.0.1:5432 "
-    "(a user who may create databases)"
+    "(a superuser: tests create databases and roles)"
 )
 
 

@@ -118,7 +118,7 @@ class TestDatabase:
         assert said.json["ok"] is False
         assert set(said.json["problems"][0]) == {"message", "next_step"}
         casewright("db", "upgrade")
-        assert casewright("db", "check", "--json").json == {"ok": True, "problems": []}
+        assert casewright("db", "check", "--json").json == {"ok": True, "problems": [], "advice": []}
 
 
 class TestSops:

@@ -5,19 +5,22 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from case_store import migrate
+from case_store import migrate, roles
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from tests import postgres
 
 DATABASES = ("sqlite", "postgresql")
+PASSWORD = "a password of the tests"
 Sql = Callable[[str], Awaitable[Sequence[Sequence[object]]]]
 
 
@@ -52,6 +55,54 @@ def postgres_empty(postgres_url: str) -> Iterator[str]:
     postgres.on_server(f'CREATE DATABASE "{name}"')
     yield _with_database(postgres_url, name)
     postgres.on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@dataclass(frozen=True)
+class Hardened:
+    """A database with an owner role and an application role of its own."""
+
+    owner: str
+    application: str
+    template: str
+
+
+@pytest.fixture(scope="session")
+def hardened_template(postgres_url: str, postgres_template: str) -> Iterator[Hardened]:
+    """A migrated, empty, hardened database that tests copy."""
+    tag = uuid4().hex[:12]
+    made = Hardened(f"cw_owner_{tag}", f"cw_app_{tag}", f"casewright_hard_{tag}")
+    postgres.on_server(f'CREATE DATABASE "{made.template}" TEMPLATE "{postgres_template}"')
+    wanted = roles.Wanted(made.application, made.owner, SecretStr(PASSWORD))
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, roles.harden(_with_database(postgres_url, made.template), wanted)).result()
+    yield made
+    postgres.on_server(f'DROP DATABASE IF EXISTS "{made.template}" WITH (FORCE)')
+    for role in (made.application, made.owner):
+        postgres.on_server(f'DROP ROLE IF EXISTS "{role}"')
+
+
+@pytest.fixture
+def hardened_database(postgres_url: str, hardened_template: Hardened) -> Iterator[str]:
+    """URL of a hardened PostgreSQL database of this test's own, as its application role."""
+    name = f"casewright_hardened_{uuid4().hex[:12]}"
+    postgres.on_server(f'CREATE DATABASE "{name}" TEMPLATE "{hardened_template.template}"')
+    url = make_url(_with_database(postgres_url, name)).set(username=hardened_template.application, password=PASSWORD)
+    yield url.render_as_string(hide_password=False)
+    postgres.on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def as_superuser(hardened_database: str, postgres_url: str) -> Sql:
+    """Run SQL on the hardened database as the administrator of the server."""
+    return run_sql(_with_database(postgres_url, make_url(hardened_database).database or ""))
+
+
+@pytest.fixture
+async def hardened_store(hardened_database: str, tmp_path: Path) -> AsyncIterator[CaseStore]:
+    """The case store on PostgreSQL, as its application role."""
+    store = await CaseStore.open(Settings(home=tmp_path, database_url=hardened_database))
+    yield store
+    await store.close()
 
 
 @pytest.fixture
