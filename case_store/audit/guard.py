@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from sqlalchemy import Delete, Insert, TextClause, TextualSelect, Update, event, inspect
 from sqlalchemy.orm import FromStatement, ORMExecuteState, Session, UOWTransaction
@@ -27,7 +27,7 @@ from case_store.errors import (
     ReadOnly,
     UnauditedChange,
 )
-from case_store.models import Audited, AuditEvent, Base, OutboxEntry, WrittenOnce
+from case_store.models import Audited, AuditEvent, AuditKey, AuditSink, Base, OutboxEntry, WrittenOnce
 
 LEDGER = "ledger"
 _NOT_TOLD = ("id", "version")  # the event names them elsewhere
@@ -99,23 +99,47 @@ def _before_flush(session: Session, _context: UOWTransaction, _instances: object
 
 
 def _require_told(changing: Iterable[object], declared: Sequence[Declared]) -> None:
-    """Refuse rows that change without an event: audited ones, and messages whose fate is decided."""
+    """Refuse rows that change without an event: audited ones, and others that only the facts of an event tell of."""
     told = {id(entry.entity) for entry in declared}
-    messages = {entry.facts.get("outbox_id") for entry in declared}
-    untold = [
-        row
-        for row in changing
-        if id(row) not in told
-        and (isinstance(row, Audited) or (isinstance(row, OutboxEntry) and _decided(row) and row.id not in messages))
-    ]
+    facts = [(name, entry.facts[name]) for entry in declared for name in _TELLING & entry.facts.keys()]
+    untold = [row for row in changing if id(row) not in told and _needs_telling(row, facts)]
     if untold:
         raise UnauditedChange(f"no audit event for {_names(untold)}")
+
+
+def _needs_telling(row: object, facts: Sequence[tuple[str, object]]) -> bool:
+    return isinstance(row, Audited) or ((fact := _telling(row)) is not None and fact not in facts)
+
+
+_TELLING: Final = frozenset({"outbox_id", "sink", "new"})
+
+
+def _telling(row: object) -> tuple[str, object] | None:
+    """Return the fact by which an event tells of this change; None for rows, and changes, that are bookkeeping."""
+    match row:
+        case OutboxEntry() if _decided(row):
+            return "outbox_id", row.id
+        case AuditSink() if _set_up(row):
+            return "sink", row.name
+        case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
+            return "new", row.vkey
+        case _:
+            return None
 
 
 def _decided(message: OutboxEntry) -> bool:
     """Tell whether something became of a message; that somebody takes it for sending is bookkeeping."""
     state = inspect(message)
     return state.key is not None and state.attrs.state.history.has_changes() and message.state != "leased"
+
+
+def _set_up(sink: AuditSink) -> bool:
+    """Tell whether somebody changed what a sink gets; that it gets it, and how far it is, is bookkeeping."""
+    state = inspect(sink)
+    if state.key is None or any(state.attrs[name].history.has_changes() for name in ("fingerprint", "removed_at")):
+        return True
+    before: int | None = next(iter(state.attrs.cursor.history.deleted), None)
+    return before is not None and sink.cursor < before
 
 
 def _refuse_rewriting(session: Session, changing: Iterable[object]) -> None:

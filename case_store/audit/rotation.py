@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from case_store.audit import keys, log_keys, succession
 from case_store.audit.checkpoints import Signer, VerifierKey
@@ -87,7 +87,6 @@ async def _name(store: CaseStore, old: Signer, new: Signer, *, by: Actor, at: da
         row = await log_keys.current(tx)
         number = 1 if row is None else row.number
         statement = succession.state(old, new, at)
-        values = {"number": number + 1, "vkey": str(new.verifier()), "at": at, "statement": statement}
-        await tx.session.execute(insert(AuditKey).values(values))
+        tx.session.add(AuditKey(number=number + 1, vkey=str(new.verifier()), at=at, statement=statement))
         facts = {"old": str(old.verifier()), "new": str(new.verifier()), "number": number + 1}
         tx.record("audit.key_changed", None, by=by, at=at, facts=facts)

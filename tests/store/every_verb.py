@@ -7,9 +7,12 @@ import io
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from sqlalchemy import select
 
 from case_store import (
     alerts,
@@ -28,9 +31,12 @@ from case_store import (
 )
 from case_store.actor import Actor
 from case_store.alert_formats import ParsedAlert
-from case_store.audit import bundle, sequencer, trail
+from case_store.audit import bundle, exports, keys, rotation, sequencer, trail
 from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
+from case_store.models import AuditEvent, AuditSink
+from case_store.sinks import address
+from case_store.sinks import state as sinks
 from case_store.store import CaseStore, Tx
 from case_store.tasks import ownership
 from tests.store import world
@@ -213,15 +219,51 @@ def write_bundle(scene: Scene, by: Actor) -> Awaitable[Any]:
 
 LISTED = "handle,name,roles\nada,Ada Other,tier1\nnew,New,\n"
 
+SINK = address.parse("file:///dev/null?name=siem", "events")
+OTHER_SINK = address.parse("file:///dev/zero?name=siem", "events")
+
+
+async def begun_export(tx: Tx, _scene: Scene) -> exports.Begun:
+    """An export that is on record."""
+    tx.record("audit.exported", None, by=ENGINE, at=NOW, facts={"scope": "all"}, event_id="begun")
+    await tx.flush()
+    return exports.Begun(
+        "begun", (await tx.session.scalars(select(AuditEvent.id).order_by(AuditEvent.id.desc()))).first()
+    )
+
+
+async def log_keys_at_hand(_tx: Tx, scene: Scene) -> Path:
+    """The folder with the key that signs for the log."""
+    folder = scene.store.blobs.parent / "keys"
+    folder.mkdir()
+    pem = SIGNER.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / keys.PRIVATE).write_bytes(b"Name: %s\n" % SIGNER.name.encode() + pem)
+    return folder
+
+
+async def delivered(tx: Tx, _scene: Scene) -> None:
+    """A sink that has got three events."""
+    await sinks.register(tx, [SINK], by=ENGINE, at=NOW)
+    (await tx.session.get_one(AuditSink, SINK.name)).cursor = 3
+
+
 VERBS: dict[str, Verb] = {
     "alerts.receive": Verb(lambda tx, s, by: alerts.receive(tx, ALERT, RAW, s.blobs, by=by, at=LATER)),
     "audit.bundle.write": Verb(on_store(write_bundle), writes_only_its_event=True),
-    "audit.trail.export": Verb(
-        on_store(lambda s, by: trail.export(s.store, io.StringIO(), by=by, at=LATER)), writes_only_its_event=True
-    ),
-    "audit.trail.record_export": Verb(
-        on_store(lambda s, by: trail.record_export(s.store, s.drill.case, by=by, at=LATER, request_id="r")),
+    "audit.exports.begin": Verb(
+        on_store(lambda s, by: exports.begin(s.store, exports.Selection(case=s.drill.case), "jsonl", by=by, at=LATER)),
         writes_only_its_event=True,
+    ),
+    "audit.exports.export": Verb(
+        on_store(lambda s, by: exports.export(s.store, io.StringIO(), by=by, at=LATER)), writes_only_its_event=True
+    ),
+    "audit.exports.resume": Verb(
+        on_store(lambda s, by: exports.resume(s.store, s.made, exports.ALL, by=by, at=LATER)),
+        begun_export,
+        writes_only_its_event=True,
+    ),
+    "audit.rotation.rotate": Verb(
+        on_store(lambda s, by: rotation.rotate(s.store, s.made, by=by, at=LATER)), log_keys_at_hand, about_no_row=True
     ),
     "audit.trail.note_run_states": Verb(
         lambda tx, s, by: trail.note_run_states(tx, next_state(s), by=by), writes_only_its_event=True
@@ -249,6 +291,12 @@ VERBS: dict[str, Verb] = {
     ),
     "overdue.mark_overdue": Verb(on_task(overdue.mark_overdue, "report"), asks("report")),
     "people.import_": Verb(lambda tx, s, by: people.import_(tx, people.parse_csv(LISTED), {"tier1"}, by=by, at=LATER)),
+    "sinks.state.register": Verb(
+        lambda tx, s, by: sinks.register(tx, [OTHER_SINK], by=by, at=LATER), delivered, about_no_row=True
+    ),
+    "sinks.state.rewind": Verb(
+        lambda tx, s, by: sinks.rewind(tx, SINK.name, 1, by=by, at=LATER), delivered, about_no_row=True
+    ),
     "stages.activate": Verb(on_stage(stages.activate, "analyse", due_at=None)),
     "stages.decide_condition": Verb(on_stage(stages.decide_condition, "contain", False, {})),
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),

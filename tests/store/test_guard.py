@@ -372,4 +372,5 @@ class TestAroundTheUnitOfWork:
             "audit_streams",
             "audit_pending",
             "audit_tree",
+            "audit_sinks",
         }

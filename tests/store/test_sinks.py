@@ -222,6 +222,7 @@ class TestMail:
             await mail.promise(tx, MAIL, NOW)
             entry = (await tx.session.scalars(select(OutboxEntry))).one()
             entry.state, entry.last_error = "dead", "550 no such mailbox"
+            tx.record("notification.failed", None, by=BY, at=NOW, facts={"outbox_id": entry.id})
         (row,) = await listed(store, MAIL)
         assert row.error == "550 no such mailbox"
         assert "SMTP" in row.next_step
