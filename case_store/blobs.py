@@ -115,6 +115,19 @@ class Blobs:
             raise ContentDamaged(f"{self.path(sha256)} does not have the SHA-256 that is its name")
         return content
 
+    async def forget(self, sha256: str) -> bool:
+        """Delete the content that is kept under this SHA-256; False when there is none."""
+        return await asyncio.to_thread(self._forget, self.path(sha256))
+
+    @staticmethod
+    def _forget(path: Path) -> bool:
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        _fsync_folder(path.parent)
+        return True
+
     def _read(self, sha256: str) -> bytes:
         with self.open(sha256) as file:
             return file.read()

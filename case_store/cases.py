@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from case_store import find, signals, sops, texts
 from case_store.actor import Actor
+from case_store.audit.ledger import personal
 from case_store.endings import cancel, close, complete, reopen
 from case_store.holds import hold
 from case_store.lifecycle import NotAllowedNow
@@ -197,5 +198,5 @@ async def _link(tx: Tx, case: Case, alert: Alert, *, by: Actor, at: datetime) ->
     of_alert = select(Evidence).where(Evidence.alert_id == alert.id, Evidence.case_id.is_(None))
     for evidence in await tx.session.scalars(of_alert):
         evidence.case_id = case.id
-        facts = {"name": evidence.name, "sha256": evidence.sha256}
+        facts = {"name": personal(evidence, evidence.name), "sha256": evidence.sha256}
         tx.record("evidence.linked", evidence, by=by, at=at, case=case, facts=facts)

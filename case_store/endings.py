@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from case_store import find, lifecycle, signals, texts
 from case_store.actor import Actor
+from case_store.audit.ledger import personal
 from case_store.models import Case, CaseState, Stage, Task
 from case_store.moves import move_case, move_stage, move_task
 from case_store.refusals import MandatoryTasksOpen
@@ -75,7 +76,8 @@ async def reopen(tx: Tx, case: Case, reason: str, *, by: Actor, at: datetime) ->
         TextRequired: There is no reason.
     """
     case = await find.case(tx, case.id, lock=True)
-    facts = {"reason": texts.words(reason, "the reason"), "was": case.state, "resolution": case.resolution}
+    why, ended = texts.words(reason, "the reason"), case.resolution
+    facts = {"reason": personal(case, why), "was": case.state, "resolution": personal(case, ended)}
     move_case(case, "open", reopening=True)
     case.closed_at, case.resolution, case.reopened_at = None, None, at
     tx.record("case.reopened", case, by=by, at=at, facts=facts)

@@ -10,6 +10,7 @@ from typing import Final
 import puremagic
 
 from case_store.actor import Actor
+from case_store.audit.ledger import personal
 from case_store.blobs import Blobs, Content, Stored
 from case_store.models import Alert, Case, Evidence, Task
 from case_store.store import Tx
@@ -68,7 +69,7 @@ async def attach(  # noqa: PLR0913 - what is attached, where to, by whom and whe
     tx.session.add(evidence)
     facts: dict[str, object] = {}
     if shown != name:
-        facts["name_as_given"] = ascii(name[: 4 * MAX_NAME])
+        facts["name_as_given"] = personal(evidence, ascii(name[: 4 * MAX_NAME]))
     if claimed and claimed.partition(";")[0].strip().lower() != evidence.media_type:
         facts["type_differs_from_claim"] = True
     tx.record("evidence.attached", evidence, by=by, at=at, case=case, facts=facts)

@@ -13,7 +13,8 @@ from typing import Final, Literal
 from sqlalchemy import and_, or_, select
 
 from case_store.actor import Actor
-from case_store.models import OutboxEntry, OutboxState
+from case_store.audit.commitments import Personal
+from case_store.models import OutboxEntry, OutboxState, Person
 from case_store.store import Tx
 
 Outcome = Literal["ok", "permanent", "temporary", "unknown"]
@@ -146,6 +147,22 @@ def _record(tx: Tx, entry: OutboxEntry, *, by: Actor, at: datetime) -> None:
         "template": entry.template,
         "attempts": entry.attempts,
         "provider_ref": entry.provider_ref,
-        "error": entry.last_error,
+        "error": Personal(entry.last_error, (Person.entity_type, entry.recipient_id)),
     }
     tx.record(_EVENTS[entry.state], None, by=by, at=at, case=entry.case_id, facts=facts)
+
+
+def anonymise(tx: Tx, entry: OutboxEntry, *, by: Actor, at: datetime) -> None:
+    """Take away what a message says about its recipient; one that is not sent yet is given up."""
+    if entry.state in {"pending", "leased"}:
+        entry.state, entry.token, entry.lease_until = "dead", None, None
+        entry.last_error = "the recipient was erased"
+        _record(tx, entry, by=by, at=at)
+    entry.context = {**entry.context, "recipient": {}}
+    entry.last_error = entry.provider_ref = None
+
+
+def is_anonymous(entry: OutboxEntry) -> bool:
+    """Tell whether a message says nothing about its recipient."""
+    named = entry.context.get("recipient") or entry.last_error or entry.provider_ref
+    return not named and entry.state not in {"pending", "leased"}

@@ -11,7 +11,7 @@ from typing import Final
 
 from case_store.models import Audited, Base, WrittenOnce
 
-DELETED: Final = frozenset({"audit_pending"})
+DELETED: Final = frozenset({"audit_pending", "audit_private"})
 """Tables whose rows are taken away again; a trigger looks when."""
 
 _READ_ONLY: Final = frozenset({"audit_pending", "audit_tree"})
@@ -19,12 +19,14 @@ _READ_ONLY: Final = frozenset({"audit_pending", "audit_tree"})
 
 _UPDATED: Final[dict[str, frozenset[str]]] = {
     "audit_pending": frozenset(),
+    "audit_private": frozenset(),
     "audit_streams": frozenset(),  # the trigger of a new event moves them on
     "audit_tree": frozenset({"size", "peaks"}),
     "idempotency_keys": frozenset(),
-    "observables": frozenset(),
+    "note_revisions": frozenset({"body"}),  # by an erasure; a trigger looks whether it is one
+    "observables": frozenset({"value", "value_sha256", "version"}),  # by an erasure
 }
-"""Columns that change, where that is not every one that is no key."""
+"""Columns that change, where that is not every one that is no key, or none of what is written once."""
 
 LOCKED: Final[dict[str, str]] = {"audit_streams": "stream"}
 """Rows that are locked and not changed. PostgreSQL asks for UPDATE on some column; a trigger refuses the change."""
@@ -47,7 +49,8 @@ def rights() -> dict[str, Right]:
     for table in Base.metadata.sorted_tables:
         columns = {column.name for column in table.columns if column.identity is None}
         keys = {column.name for column in table.primary_key}
-        changed = frozenset() if table.name in written_once else _UPDATED.get(table.name, frozenset(columns - keys))
+        ordinary = frozenset() if table.name in written_once else frozenset(columns - keys)
+        changed = _UPDATED.get(table.name, ordinary)
         found[table.name] = Right(frozenset() if table.name in _READ_ONLY else frozenset(columns), changed)
     return found
 

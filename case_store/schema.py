@@ -10,11 +10,12 @@ from sqlalchemy import Connection, inspect, text
 from case_store.errors import GuardsMissing, SchemaNotCurrent
 from case_store.migrations.force import postgresql as force_postgresql
 from case_store.migrations.force import sqlite as force_sqlite
+from case_store.migrations.privacy import guards as privacy
 from case_store.migrations.proof import guards
 from case_store.migrations.spine import postgresql, sqlite
 from case_store.migrations.witness import guards as witness_guards
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a constant, so that nobody loads Alembic to open a case."""
 
 
@@ -71,8 +72,8 @@ def _not_at_head(at: str) -> tuple[str, str]:
 
 def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.dialect.name == "sqlite":
-        wanted = sqlite.triggers() | guards.sqlite_triggers()
-        wanted |= witness_guards.sqlite_triggers() | force_sqlite.triggers()
+        wanted = sqlite.triggers() | guards.sqlite_triggers() | witness_guards.sqlite_triggers()
+        wanted |= force_sqlite.triggers() | privacy.sqlite_triggers()
         found = _pairs(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     else:
         every = [
@@ -80,6 +81,7 @@ def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
             *guards.postgresql_triggers(),
             *witness_guards.postgresql_triggers(),
             *force_postgresql.triggers(),
+            *privacy.postgresql_triggers(),
         ]
         wanted = {trigger.name: trigger.create for trigger in every}
         wanted |= {f"function {name}": body for name, body in _postgresql_functions().items()}
@@ -93,7 +95,7 @@ def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
 
 def _postgresql_functions() -> dict[str, str]:
     """Return what each function is: whose rights it acts with, and what it does."""
-    bodies = postgresql.FUNCTIONS | guards.FUNCTIONS | force_postgresql.FUNCTIONS
+    bodies = postgresql.FUNCTIONS | guards.FUNCTIONS | force_postgresql.FUNCTIONS | privacy.FUNCTIONS
     as_owner = force_postgresql.WITH_THE_RIGHTS_OF_THE_OWNER
     return {name: f"{'owner' if name in as_owner else 'caller'}: {body}" for name, body in bodies.items()}
 

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         timedelta(seconds=30), description="How long a run may claim to be carried out by a process that gives no sign."
     )
 
+    retention: str | None = Field(
+        None, description="How long what is personal in an ended case is kept, such as 3y: `casewright retention run`."
+    )
     key_folder: Path | None = Field(
         None, description="Folder of the audit log's key, the same for all relays; default: keys in `home`."
     )

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 
 from case_store import schema
 from case_store.actor import Actor
-from case_store.audit.guard import LEDGER, GuardedSession, write_declared
+from case_store.audit.guard import LEDGER, GuardedSession, write_declared, write_disclosures
 from case_store.audit.ledger import Ledger
 from case_store.engines import create_engines, parse_url, sqlite_file
 from case_store.errors import CommitUnknown, NestedTransaction, SchemaNotCurrent
@@ -69,6 +69,11 @@ class Tx:
         await self.session.flush()
         if self._ledger.declared:
             await self.session.run_sync(write_declared)
+
+    async def settle(self) -> None:
+        """Write what is kept back until the commit: the disclosures of what is personal in the events so far."""
+        if self._ledger.disclosures:
+            await self.session.run_sync(write_disclosures)
 
 
 class CaseStore:
@@ -138,6 +143,7 @@ class CaseStore:
                     tx = self._tx(session, request_id, read_only=False)
                     yield tx
                     await tx.flush()
+                    await tx.settle()
         finally:
             self._writing.discard(task)
 

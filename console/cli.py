@@ -55,6 +55,8 @@ _COMMANDS = (
     ("task", "task:app", _WORK, "Decide tasks: complete, approve, reject, skip, retry, reassign."),
     ("sop", "sop:app", _KEEP, "List, read and check SOPs."),
     ("people", "people:app", _KEEP, "Bring people in, and list them."),
+    ("person", "person:app", _KEEP, "Erase somebody's personal values, or hold them for a court."),
+    ("retention", "retention:app", _KEEP, "Erase what is personal in cases that ended long ago."),
     ("audit", "audit:app", _KEEP, "Read and export the record."),
     ("witness", "witness:witness", _KEEP, "Confirm for others that their log only grew; on a machine of your own."),
     ("db", "db:app", _KEEP, "Bring the database up to date, or check that it is."),

@@ -22,7 +22,7 @@ from case_store.audit.exports import CHUNK, Selection
 from case_store.audit.ledger import stream_of
 from case_store.audit.nodes import Prover
 from case_store.errors import NotSealed
-from case_store.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditLeaf, Case
+from case_store.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditLeaf, AuditPrivate, Case
 
 if TYPE_CHECKING:
     from case_store.actor import Actor
@@ -74,11 +74,13 @@ class Wanted:
         case: The case; None for the whole record.
         blobs: Where the evidence is; None leaves it out.
         report: Makes the page to read that goes along; its SHA-256 is in the event of the export.
+        personal: With the disclosures of personal values.
     """
 
     case: Case | None = None
     blobs: Blobs | None = None
     report: Callable[[Tx], Awaitable[str]] | None = None
+    personal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ async def write(
             async with store.reading() as tx:
                 events, evidence = await _write_events(tx, archive, contents)
                 await _write_keys(tx, archive, contents.checkpoint)
+                if wanted.personal:
+                    await _write_disclosures(tx, archive, contents)
             if blobs is not None:
                 await _write_evidence(archive, evidence, blobs)
             _write_rest(archive, contents, out.name, at, events, with_evidence=blobs is not None)
@@ -248,9 +252,30 @@ async def _rows(tx: Tx, wanted: Select[int, str, str]) -> AsyncIterator[Row[int,
         yield row
 
 
+async def _write_disclosures(tx: Tx, archive: ZipFile, contents: _Contents) -> None:
+    """Write what is disclosed of the events, in the order of the events."""
+    size, case = contents.checkpoint.size, contents.case
+    joined = (
+        select(AuditPrivate.event_id, AuditPrivate.disclosure)
+        .join(AuditLeaf, AuditLeaf.event_id == AuditPrivate.event_id)
+        .join(AuditEvent, AuditEvent.event_id == AuditPrivate.event_id)
+        .where(AuditLeaf.idx < size)
+    )
+    if case is None:
+        wanted = joined.order_by(AuditLeaf.idx, AuditPrivate.pointer)
+    else:
+        last = select(AuditEvent.id).where(AuditEvent.event_id == contents.export).scalar_subquery()
+        of_case = joined.where(AuditEvent.stream == stream_of(case), AuditEvent.id <= last)
+        wanted = of_case.order_by(AuditEvent.id, AuditPrivate.pointer)
+    with archive.open("disclosures.jsonl", "w", force_zip64=True) as out:
+        async for row in await tx.session.stream(wanted.execution_options(yield_per=CHUNK)):
+            _line(out, json.dumps({"event_id": row.event_id, "disclosure": row.disclosure}))
+
+
 async def _write_evidence(archive: ZipFile, digests: Iterable[str], blobs: Blobs) -> None:
     for digest in sorted(digests):
-        await asyncio.to_thread(archive.write, blobs.path(digest), f"evidence/{digest}")
+        with suppress(FileNotFoundError):  # erased; the verifier knows by the events whether it should be there
+            await asyncio.to_thread(archive.write, blobs.path(digest), f"evidence/{digest}")
 
 
 def _write_rest(
@@ -265,6 +290,7 @@ def _write_rest(
         "events": events,
         "export": contents.export,
         "with_evidence": with_evidence,
+        "with_personal": "disclosures.jsonl" in archive.namelist(),
         "at": at.isoformat(),
     }
     archive.writestr("manifest.json", json.dumps(manifest, indent=1) + "\n")

@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from case_store.audit import private
 from case_store.audit.events import Event, Place
 from case_store.audit.merkle import leaf_hash
 from case_store.models import AuditEvent, AuditStream, Base
@@ -35,8 +36,8 @@ Heads = dict[str, tuple[int, bytes]]
 """Where streams stand: number and leaf hash of their last event."""
 
 
-def append(connection: Connection, events: Sequence[Event], held: Heads) -> None:
-    """Write events at the end of their streams.
+def append(connection: Connection, events: Sequence[Event], held: Heads) -> list[private.Row]:
+    """Write events at the end of their streams, and return the disclosures of what is personal in them.
 
     Args:
         connection: The connection of the transaction.
@@ -45,13 +46,16 @@ def append(connection: Connection, events: Sequence[Event], held: Heads) -> None
     """
     if missing := {event.stream for event in events} - held.keys():
         held |= _locked_heads(connection, missing)
-    rows = []
-    for event in events:
+    rows, disclosures = [], []
+    for whole in events:
+        event, disclosed = private.hide(whole)
+        disclosures += disclosed
         seq, head = held[event.stream]
         row = event.row(Place(seq + 1, head or None))
         held[event.stream] = (seq + 1, row["leaf"])  # type: ignore[assignment]
         rows.append(row)
     connection.execute(_INSERT, rows)  # a trigger queues them for the tree and moves their streams on
+    return disclosures
 
 
 def _locked_heads(connection: Connection, streams: set[str]) -> Heads:

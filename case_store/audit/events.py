@@ -6,6 +6,9 @@ numbers within 2^53-1, no lone surrogates. Values outside these limits are writt
 
 Version 2 of the form adds the event's place: `seq` counts the events of its stream from 1, `prev` is the leaf hash of
 the one before it (None for the first), in hexadecimal. So a stream is a chain, and each link is a leaf of the tree.
+
+Version 3 knows commitments: `{"_sd": DIGEST}` stands in place of a personal value (see `commitments`). A key `_sd` in
+any other map gets a backslash in front, so that it cannot pass for one.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from case_store.actor import Actor
+from case_store.audit.commitments import SD, Commitment
 from case_store.audit.merkle import leaf_hash
 from case_store.clean import clean_text
 from case_store.errors import NotCanonical, UnattributedChange, UntimedChange
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 GREATEST_INTEGER = 2**53 - 1
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
@@ -141,6 +145,8 @@ def canonical(value: object, where: str) -> Json:
     match value:
         case None | bool() | int() | float() | str() | datetime():
             return _scalar(value, where)
+        case Commitment():
+            return {SD: value.digest}
         case Mapping():
             return {_key(key, where): canonical(item, f"{where}.{key}") for key, item in value.items()}
         case list() | tuple():
@@ -170,6 +176,8 @@ def _no_form(value: object, where: str) -> NotCanonical:
 def _key(key: object, where: str) -> str:
     if not isinstance(key, str):
         raise NotCanonical(f"{where} has the key {key!r}; keys are text")
+    if key == SD:
+        return f"\\{SD}"
     if key.isascii() and "\\" not in key:
         return key
     return clean_text(key).replace("\\", "\\\\").encode("ascii", "backslashreplace").decode("ascii")

@@ -1,7 +1,8 @@
 """The state of things as their audit events tell it, and how the tables differ from that.
 
 An event has the before and after of each column that it changed, so the events of a row, in their order, make the row.
-Whatever somebody changes around the events shows as a difference.
+Whatever somebody changes around the events shows as a difference. A personal value is compared with its disclosure;
+what was erased has an event that says what stands there now.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import inspect, select
 
+from case_store.audit import private
 from case_store.audit.events import Json, canonical
 from case_store.audit.ledger import stream_of
 from case_store.models import Audited, AuditEvent, Base, Case
@@ -84,7 +86,7 @@ async def replay(
         wanted = wanted.where(AuditEvent.ts <= until)
     if seq is not None:
         wanted = wanted.limit(seq)
-    bodies = [json.loads(body) for body in await tx.session.scalars(wanted)]
+    bodies = await private.read(tx, (await tx.session.scalars(wanted)).all())
     return len(bodies), fold(bodies)
 
 
@@ -119,8 +121,7 @@ async def _told(tx: Tx, entity_type: str, ids: Sequence[str]) -> dict[str, Folde
         AuditEvent.entity_type == entity_type, AuditEvent.entity_id.in_(ids), AuditEvent.entity_version.is_not(None)
     )
     by_row: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for text in await tx.session.scalars(wanted):
-        body = json.loads(text)
+    for body in await private.read(tx, (await tx.session.scalars(wanted)).all(), gone=None):
         by_row[body["entity"]["id"]].append(body)
     ordered = (body for bodies in by_row.values() for body in sorted(bodies, key=lambda one: one["entity"]["version"]))
     return fold(ordered)

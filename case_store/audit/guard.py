@@ -11,13 +11,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NoReturn
 
-from sqlalchemy import Delete, Insert, TextClause, TextualSelect, Update, event, inspect
+from sqlalchemy import Delete, Insert, TextClause, TextualSelect, Update, event, inspect, select
 from sqlalchemy.orm import FromStatement, ORMExecuteState, Session, UOWTransaction
 from sqlalchemy.schema import ExecutableDDLElement
 
+from case_store.audit import commitments, private
 from case_store.audit.chain import append
+from case_store.audit.commitments import Personal
 from case_store.audit.events import Event
-from case_store.audit.ledger import Declared, Ledger
+from case_store.audit.ledger import Declared, Ledger, entity_key, entity_type
 from case_store.clean import clean_json
 from case_store.errors import (
     AppendOnly,
@@ -27,12 +29,13 @@ from case_store.errors import (
     ReadOnly,
     UnauditedChange,
 )
-from case_store.models import Audited, AuditEvent, AuditKey, AuditSink, Base, OutboxEntry, WrittenOnce
+from case_store.models import Audited, AuditEvent, AuditKey, AuditSink, Base, OutboxEntry, Person, WrittenOnce
 
 LEDGER = "ledger"
 _NOT_TOLD = ("id", "version")  # the event names them elsewhere
 
 _AUDIT_EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
+_PEOPLE = Base.metadata.tables[Person.__tablename__]
 
 Changes = Mapping[str, tuple[object, object]]
 
@@ -82,6 +85,13 @@ def write_declared(session: Session) -> None:
     _insert(session, [declared.event(ledger.request_id, None, {}) for declared in ledger.take()])
 
 
+def write_disclosures(session: Session) -> None:
+    """Write the disclosures that the transaction has gathered."""
+    ledger = ledger_of(session)
+    rows, ledger.disclosures = ledger.disclosures, []
+    private.write(session.connection(), rows)
+
+
 @event.listens_for(GuardedSession, "before_flush")
 def _before_flush(session: Session, _context: UOWTransaction, _instances: object) -> None:
     changing = [row for row in (*session.new, *session.dirty) if row in session.new or session.is_modified(row)]
@@ -95,7 +105,7 @@ def _before_flush(session: Session, _context: UOWTransaction, _instances: object
     declared = ledger.take()
     _require_told(changing, declared)
     changed = {id(row) for row in audited}
-    _insert(session, [_event(entry, ledger.request_id, changed=id(entry.entity) in changed) for entry in declared])
+    _insert(session, [_event(session, entry, changed=id(entry.entity) in changed) for entry in declared])
 
 
 def _require_told(changing: Iterable[object], declared: Sequence[Declared]) -> None:
@@ -153,18 +163,18 @@ def _refuse_rewriting(session: Session, changing: Iterable[object]) -> None:
             raise AppendOnly(f"{row!r} would be written by hand")
 
 
-def _event(declared: Declared, request_id: str, *, changed: bool) -> Event:
-    entity = declared.entity
+def _event(session: Session, declared: Declared, *, changed: bool) -> Event:
+    entity, request_id = declared.entity, ledger_of(session).request_id
     if entity is None or not changed:
         return declared.event(request_id, None, {})
-    return declared.event(request_id, _next_version(entity), _changes(entity))
+    return declared.event(request_id, _next_version(entity), _marked(session, entity, _changes(entity)))
 
 
 def _next_version(entity: Base) -> int:
     return 1 if inspect(entity).key is None else getattr(entity, "version", 0) + 1
 
 
-def _changes(entity: Base) -> Changes:
+def _changes(entity: Base) -> dict[str, tuple[object, object]]:
     """Return before and after of each changed column; also makes the new texts storable."""
     state = inspect(entity)
     new = state.key is None
@@ -189,9 +199,36 @@ def _changes(entity: Base) -> Changes:
     return changes
 
 
+def _marked(session: Session, entity: Base, changes: dict[str, tuple[object, object]]) -> Changes:
+    """Mark the values of personal columns."""
+    columns = private.personal_columns(type(entity))
+    return changes | {
+        name: (_personal(session, entity, columns[name], before), _personal(session, entity, columns[name], after))
+        for name, (before, after) in changes.items()
+        if name in columns
+    }
+
+
+def _personal(session: Session, entity: Base, whom: str, value: object) -> object:
+    if commitments.says_nothing(value):
+        return value
+    about = (entity_type(entity), entity_key(entity))
+    if whom == "handle" and (person_id := _person_called(session, value)) is not None:
+        about = (Person.entity_type, person_id)
+    return Personal(value, about)
+
+
+def _person_called(session: Session, handle: object) -> str | None:
+    """Return the id of the person with a handle; whoever wrote the handle has mostly loaded the person."""
+    loaded = (row.id for row in session.identity_map.values() if isinstance(row, Person) and row.handle == handle)
+    called = select(_PEOPLE.c.id).where(_PEOPLE.c.handle == handle)
+    return next(loaded, None) or session.connection().execute(called).scalar()
+
+
 def _insert(session: Session, events: list[Event]) -> None:
     if events:
-        append(session.connection(), events, ledger_of(session).heads)
+        ledger = ledger_of(session)
+        ledger.disclosures += append(session.connection(), events, ledger.heads)
 
 
 @event.listens_for(GuardedSession, "do_orm_execute")

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import inspect
 
 from case_store.actor import Actor
+from case_store.audit.commitments import Personal
 from case_store.audit.events import Event, Subject, require
 from case_store.errors import ReadOnly, TwoEventsForOneChange
 from case_store.ids import new_id
@@ -52,6 +53,8 @@ class Ledger:
     declared: list[Declared] = field(default_factory=list)
     heads: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Where the streams stand that this transaction has locked."""
+    disclosures: list[dict[str, str]] = field(default_factory=list)
+    """What is personal in the events so far; it is written once, before the commit."""
 
     def declare(
         self,
@@ -99,3 +102,8 @@ def entity_key(entity: Base) -> str:
     """Return the primary key of a row, as events write it."""
     mapper = inspect(type(entity))
     return "/".join(str(getattr(entity, mapper.get_property_by_column(column).key)) for column in mapper.primary_key)
+
+
+def personal(entity: Base, value: object) -> Personal:
+    """Mark a fact as personal: the erasure of the row takes it away."""
+    return Personal(value, (entity_type(entity), entity_key(entity)))

@@ -4,8 +4,9 @@
 
 A bundle is a zip with `events.jsonl` (one event a line, its exact bytes), `checkpoint.txt` (what the log signed),
 `manifest.json`, for the bundle of one case `proofs.jsonl` and `report.html`, and the evidence under `evidence/`. Where
-the log has changed its key, `keys.txt` holds the statements with which each key names the next. This file imports
-nothing but the standard library; read it, it is meant to be read.
+the log has changed its key, `keys.txt` holds the statements with which each key names the next. Of personal values the
+events hold salted digests; `disclosures.jsonl` has the values that are disclosed, in the order of the events. This file
+imports nothing but the standard library; read it, it is meant to be read.
 
 What it relies on: SHA-256; Merkle trees as in RFC 6962; Ed25519 as in RFC 8032; signed notes, checkpoints and
 cosignatures as in C2SP (https://c2sp.org); JSON in the canonical form of RFC 8785.
@@ -399,6 +400,43 @@ def evidence_in(body: dict[str, Any]) -> str | None:
     return body["facts"].get("sha256") if body["type"] == "evidence.linked" else None
 
 
+# --- personal values: commitments and disclosures, as in SD-JWT (RFC 9901, section 4.2) -------------------------------
+
+
+def _commitments(body: dict[str, Any]) -> dict[str, str]:
+    """Return the digests that an event commits to, by the JSON pointer (RFC 6901) of their places."""
+    places = {_pointer("facts", name): fact for name, fact in body["facts"].items()}
+    for name, change in body["changes"].items():
+        places |= {_pointer("changes", name, at): side for at, side in enumerate(change)}
+    return {place: one["_sd"] for place, one in places.items() if isinstance(one, dict) and list(one) == ["_sd"]}
+
+
+def _pointer(*steps: object) -> str:
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def _digest(disclosure: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(disclosure.encode()).digest()).rstrip(b"=").decode()
+
+
+def _place_of(disclosure: str) -> str:
+    """Return the JSON pointer in a disclosure: it holds a salt, the pointer, and the value."""
+    salt, pointer, _ = json.loads(base64.urlsafe_b64decode(disclosure + "=" * (-len(disclosure) % 4)))
+    if not isinstance(salt, str) or not isinstance(pointer, str):
+        raise TypeError(disclosure)
+    return pointer
+
+
+def _disclosure(line: bytes | None) -> tuple[str, str]:
+    """Return the event that a line names, and its disclosure; two empty texts at the end."""
+    if line is None:
+        return "", ""
+    given = json.loads(line)
+    if not given["disclosure"] or not isinstance(given["disclosure"], str):
+        raise ValueError(line)
+    return given["event_id"], given["disclosure"]
+
+
 # --- the checks -------------------------------------------------------------------------------------------------------
 
 
@@ -419,6 +457,7 @@ class Check:
     heads: dict[str, tuple[int, str | None]] = field(default_factory=dict)
     last: dict[str, Any] | None = None
     evidence: set[str] = field(default_factory=set)
+    erased: set[str] = field(default_factory=set)
     checkpoint: Checkpoint = Checkpoint(0, b"", None)
     pinned: Checkpoint | None = None
     pinned_root: bytes | None = None
@@ -441,6 +480,8 @@ class Check:
         self._step("the bundle is complete: it holds the event of its own export", self._complete)
         if self.pinned:
             self._step("what was saved before is the beginning of this", self._continues)
+        if self.bundle.manifest.get("with_personal") or "disclosures.jsonl" in self.bundle.zip.namelist():
+            self._step("what is disclosed of personal values is what the events commit to", self._disclosures)
         self._step("the evidence is what the events say", self._evidence)
         self._step("the report is the one that was exported", self._report)
         self._step("the newest events are sealed", self._sealed)
@@ -553,6 +594,8 @@ class Check:
             self.tells_of_export = body
         if (digest := evidence_in(body)) is not None:
             self.evidence.add(digest)
+        if body.get("type") == "privacy.erased" and body["facts"].get("sha256"):
+            self.erased.add(body["facts"]["sha256"])
         return leaf
 
     def _require_place(self, body: dict[str, Any], seq: int, head: str | None) -> None:
@@ -589,6 +632,27 @@ class Check:
             raise Found("forked", f"the log signed two different trees of {size} events")
         return None if pinned.size == size else "only its size; a whole export can be compared with it"
 
+    def _disclosures(self) -> str:
+        """Each disclosure fits a commitment of the event it names; they come in the order of the events."""
+        given = self.bundle.lines("disclosures.jsonl")
+        event_id, disclosure = _disclosure(next(given, None))
+        shown = withheld = 0
+        for line in self.bundle.lines("events.jsonl"):
+            if b'{"_sd":' not in line:
+                continue
+            body = json.loads(line)
+            committed = _commitments(body)
+            while disclosure and event_id == body["event_id"]:
+                pointer = _place_of(disclosure)
+                if committed.pop(pointer, None) != _digest(disclosure):
+                    raise Found("altered", f"a disclosure of event {event_id} fits no commitment of it at {pointer}")
+                shown += 1
+                event_id, disclosure = _disclosure(next(given, None))
+            withheld += len(committed)
+        if disclosure:
+            raise Found("altered", f"a disclosure names event {event_id}, which commits to nothing more here")
+        return f"{shown} are shown, {withheld} are withheld or erased"
+
     def _evidence(self) -> str:
         names = [one for one in self.bundle.zip.namelist() if one.startswith("evidence/")]
         for name in names:
@@ -597,7 +661,8 @@ class Check:
                 raise Found("altered", f"{name} is named by no event")
             if self.bundle.digest(name) != digest:
                 raise Found("altered", f"{name} has another content than its event says")
-        if self.bundle.manifest.get("with_evidence") and (lost := self.evidence - {one[9:] for one in names}):
+        lost = self.evidence - self.erased - {one[9:] for one in names}
+        if lost and self.bundle.manifest.get("with_evidence"):
             raise Found("missing", f"evidence {min(lost)} is not in the bundle")
         return f"{len(names)} of {len(self.evidence)} files are in the bundle"
 

@@ -163,3 +163,19 @@ class AuditSink(Base):
     token: Mapped[str | None] = mapped_column(String(100))
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AuditPrivate(Base):
+    """The disclosure of a personal value that an event holds a commitment to: the only audit table that forgets.
+
+    `about_type` and `about_id` name the row whose erasure takes it away.
+    """
+
+    __tablename__ = "audit_private"
+    __table_args__ = (Index(None, "about_type", "about_id"),)
+
+    event_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    pointer: Mapped[str] = mapped_column(String(200), primary_key=True)
+    disclosure: Mapped[str] = mapped_column(Text)
+    about_type: Mapped[str] = mapped_column(String(40))
+    about_id: Mapped[str] = mapped_column(String(80))

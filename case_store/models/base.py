@@ -18,6 +18,12 @@ ID_LENGTH = 36
 JsonColumn = JSON(none_as_null=True)
 
 
+PERSONAL = {"personal": "row"}
+"""Marks a column whose values say something about somebody; the erasure of the row takes them away."""
+PERSONAL_HANDLE = {"personal": "handle"}
+"""Marks a column that holds somebody's handle; the erasure of that person takes it away."""
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware time in UTC, to the microsecond, on both databases."""
 

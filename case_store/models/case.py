@@ -7,7 +7,17 @@ from typing import ClassVar, Literal
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from case_store.models.base import Audited, Base, JsonColumn, JsonMap, UtcDateTime, WrittenOnce, one_of, reference
+from case_store.models.base import (
+    PERSONAL,
+    Audited,
+    Base,
+    JsonColumn,
+    JsonMap,
+    UtcDateTime,
+    WrittenOnce,
+    one_of,
+    reference,
+)
 
 CaseState = Literal["open", "closed", "cancelled"]
 Severity = Literal["informational", "low", "medium", "high", "critical"]
@@ -38,7 +48,7 @@ class Case(Audited, Base):
     entity_type: ClassVar[str] = "case"
 
     number: Mapped[int] = mapped_column(BigInteger, unique=True)
-    title: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text, info=PERSONAL)
     severity: Mapped[Severity] = mapped_column(String(20))
     state: Mapped[CaseState] = mapped_column(String(20), default="open", index=True)
     sop_key: Mapped[str] = mapped_column(String(40))
@@ -51,9 +61,11 @@ class Case(Audited, Base):
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
     opened_by: Mapped[str] = mapped_column(String(100))  # str(Actor): four-eyes rules ask for it
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    resolution: Mapped[str | None] = mapped_column(Text)
+    resolution: Mapped[str | None] = mapped_column(Text, info=PERSONAL)
     # Re-opened with nothing left to run, a case stays open until a person closes it again.
     reopened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Why nothing in it may be erased; None: nothing keeps it.
+    legal_hold: Mapped[str | None] = mapped_column(Text)
 
 
 class Alert(Audited, Base):
@@ -68,13 +80,13 @@ class Alert(Audited, Base):
 
     source: Mapped[str] = mapped_column(String(100))
     source_ref: Mapped[str] = mapped_column(String(500))
-    title: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text, info=PERSONAL)
     severity: Mapped[Severity] = mapped_column(String(20))
     severity_original: Mapped[str | None] = mapped_column(String(100))
     occurred_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    link: Mapped[str | None] = mapped_column(Text)
-    fields: Mapped[JsonMap] = mapped_column(JsonColumn, default=dict)
+    link: Mapped[str | None] = mapped_column(Text, info=PERSONAL)
+    fields: Mapped[JsonMap] = mapped_column(JsonColumn, default=dict, info=PERSONAL)
     evidence_id: Mapped[str | None] = reference("evidence", cycle=True)
     case_id: Mapped[str | None] = reference("cases", index=True)
     repeats: Mapped[int] = mapped_column(Integer, default=0)
@@ -89,9 +101,9 @@ class Observable(Audited, Base):
 
     case_id: Mapped[str] = reference("cases")
     type: Mapped[str] = mapped_column(String(40))
-    value: Mapped[str] = mapped_column(Text)
+    value: Mapped[str] = mapped_column(Text, info=PERSONAL)
     # A URL may be longer than an index entry may be; this stands for the value in the unique constraint.
-    value_sha256: Mapped[str] = mapped_column(String(64))
+    value_sha256: Mapped[str] = mapped_column(String(64), info=PERSONAL)
     task_id: Mapped[str | None] = reference("tasks")
     evidence_id: Mapped[str | None] = reference("evidence")
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -107,7 +119,7 @@ class Evidence(Audited, Base):
     entity_type: ClassVar[str] = "evidence"
 
     case_id: Mapped[str | None] = reference("cases", index=True)
-    name: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text, info=PERSONAL)
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     size: Mapped[int] = mapped_column(BigInteger)
     media_type: Mapped[str] = mapped_column(String(255))
@@ -127,7 +139,7 @@ class Note(Audited, Base):
     case_id: Mapped[str] = reference("cases", index=True)
     task_id: Mapped[str | None] = reference("tasks", index=True)
     author: Mapped[str] = mapped_column(String(100))  # str(Actor)
-    body: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text, info=PERSONAL)
     revision: Mapped[int] = mapped_column(Integer, default=1)
     written_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revised_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from sqlalchemy import Boolean, String
+from sqlalchemy import Boolean, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from case_store.models.base import Audited, Base, JsonColumn, JsonMap, reference
+from case_store.models.base import PERSONAL, Audited, Base, JsonColumn, JsonMap, reference
 
 
 class Person(Audited, Base):
@@ -14,12 +14,14 @@ class Person(Audited, Base):
     __tablename__ = "people"
     entity_type: ClassVar[str] = "person"
 
-    handle: Mapped[str] = mapped_column(String(100), unique=True)
-    name: Mapped[str] = mapped_column(String(200))
-    email: Mapped[str | None] = mapped_column(String(320), index=True)
-    phone: Mapped[str | None] = mapped_column(String(40))
+    handle: Mapped[str] = mapped_column(String(100), unique=True, info=PERSONAL)
+    name: Mapped[str] = mapped_column(String(200), info=PERSONAL)
+    email: Mapped[str | None] = mapped_column(String(320), index=True, info=PERSONAL)
+    phone: Mapped[str | None] = mapped_column(String(40), info=PERSONAL)
     manager_id: Mapped[str | None] = reference("people")
     roles: Mapped[list[str]] = mapped_column(JsonColumn, default=list)
-    working_hours: Mapped[JsonMap | None] = mapped_column(JsonColumn)
+    working_hours: Mapped[JsonMap | None] = mapped_column(JsonColumn, info=PERSONAL)
     time_zone: Mapped[str | None] = mapped_column(String(60))
     active: Mapped[bool] = mapped_column(Boolean, default=True)
+    # Why nothing about them may be erased; None: nothing keeps it.
+    legal_hold: Mapped[str | None] = mapped_column(Text)

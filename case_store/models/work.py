@@ -6,7 +6,17 @@ from typing import ClassVar, Literal
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from case_store.models.base import Audited, Base, JsonColumn, JsonMap, UtcDateTime, one_of, reference
+from case_store.models.base import (
+    PERSONAL,
+    PERSONAL_HANDLE,
+    Audited,
+    Base,
+    JsonColumn,
+    JsonMap,
+    UtcDateTime,
+    one_of,
+    reference,
+)
 
 StageState = Literal["waiting", "active", "done", "not_applicable", "cancelled"]
 TaskState = Literal[
@@ -95,15 +105,15 @@ class Task(Audited, Base):
     closed_by_id: Mapped[str | None] = reference("people")
     # The handle of whoever decided, as it was then; when, and through which channel. An approved task has all three
     # while its action still runs.
-    signed_by: Mapped[str | None] = mapped_column(Text)
+    signed_by: Mapped[str | None] = mapped_column(Text, info=PERSONAL_HANDLE)
     decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     decided_via: Mapped[str | None] = mapped_column(String(40))
     decision: Mapped[str | None] = mapped_column(String(40))
-    form_values: Mapped[JsonMap | None] = mapped_column(JsonColumn)
-    parameters: Mapped[JsonMap | None] = mapped_column(JsonColumn)
-    result: Mapped[JsonMap | None] = mapped_column(JsonColumn)
+    form_values: Mapped[JsonMap | None] = mapped_column(JsonColumn, info=PERSONAL)
+    parameters: Mapped[JsonMap | None] = mapped_column(JsonColumn, info=PERSONAL)
+    result: Mapped[JsonMap | None] = mapped_column(JsonColumn, info=PERSONAL)
     note_id: Mapped[str | None] = reference("notes", cycle=True)
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text, info=PERSONAL)
     # None: not decided yet.
     condition_met: Mapped[bool | None] = mapped_column(Boolean)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
@@ -125,13 +135,13 @@ class Execution(Audited, Base):
     number: Mapped[int] = mapped_column(Integer)
     run_id: Mapped[str | None] = mapped_column(String(100))
     code_version: Mapped[str | None] = mapped_column(String(200))
-    inputs: Mapped[JsonMap] = mapped_column(JsonColumn, default=dict)
+    inputs: Mapped[JsonMap] = mapped_column(JsonColumn, default=dict, info=PERSONAL)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # None: still running, or died without a word.
     outcome: Mapped[Outcome | None] = mapped_column(String(20))
     duration_ms: Mapped[int | None] = mapped_column(BigInteger)
-    output: Mapped[JsonMap | None] = mapped_column(JsonColumn)
+    output: Mapped[JsonMap | None] = mapped_column(JsonColumn, info=PERSONAL)
     evidence_id: Mapped[str | None] = reference("evidence")
     sha256: Mapped[str | None] = mapped_column(String(64))
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text, info=PERSONAL)

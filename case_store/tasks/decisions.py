@@ -7,6 +7,7 @@ from datetime import datetime
 
 from case_store import forms, lifecycle, notes, signals, sops, texts
 from case_store.actor import Actor
+from case_store.audit.ledger import personal
 from case_store.models import Case, Note, Person, Task, TaskState
 from case_store.moves import move_task
 from case_store.refusals import MandatoryTask, TextRequired, WrongKind
@@ -173,7 +174,7 @@ async def retry(
     case, task = await to_decide(tx, task, signed_by, frozenset({"failed", "unknown_outcome"}))
     await become_owner(tx, case, task, signed_by, take_over=take_over, by=by, at=at)
     written = await _noted(tx, case, task, note, signed_by, by=by, at=at)
-    facts = {"was": task.state, "reason": task.reason}
+    facts = {"was": task.state, "reason": personal(task, task.reason)}
     move_task(case, task, "waiting")
     task.attempt, task.reason = task.attempt + 1, None
     await _record(tx, case, task, "task.retried", written, signed_by, via, by=by, at=at, **facts)
@@ -220,7 +221,7 @@ async def _record(
 ) -> None:
     if note is not None:
         task.note_id = note.id
-    tx.record(event, task, by=by, at=at, facts={"signed_by": signer.handle, "via": via, **facts})
+    tx.record(event, task, by=by, at=at, facts={"signed_by": personal(signer, signer.handle), "via": via, **facts})
     await tx.flush()
     await signals.raise_(tx, case, at)
 

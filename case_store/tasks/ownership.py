@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from case_store import find, notices, sops
 from case_store.actor import Actor
+from case_store.audit.ledger import personal
 from case_store.models import Case, Person, Task
 from case_store.refusals import FourEyes, NotApprover, NotFound, NotYours, PersonInactive
 from case_store.store import Tx
@@ -60,7 +61,7 @@ async def reassign(tx: Tx, task: Task, to: Person, *, by: Actor, at: datetime) -
     if task.owner_id == to.id:
         return task
     task.owner_id = to.id
-    tx.record("task.reassigned", task, by=by, at=at, facts={"to": to.handle})
+    tx.record("task.reassigned", task, by=by, at=at, facts={"to": personal(to, to.handle)})
     await tx.flush()
     if task.state != "waiting":
         await notices.assigned(tx, task, [to], at)
@@ -95,7 +96,9 @@ async def become_owner(
         return
     if task.owner_id is None and task.owner_role in signer.roles:
         task.owner_id = signer.id
-        tx.record("task.assigned", task, by=by, at=at, facts={"to": signer.handle, "role": task.owner_role})
+        tx.record(
+            "task.assigned", task, by=by, at=at, facts={"to": personal(signer, signer.handle), "role": task.owner_role}
+        )
         await tx.flush()
         return
     if not take_over:
@@ -143,7 +146,11 @@ async def _approval(tx: Tx, case: Case, task: Task) -> Approval:
 
 
 async def _taken_over(tx: Tx, task: Task, person: Person, *, by: Actor, at: datetime) -> None:
-    facts = {"by": person.handle, "from": await _owner_name(tx, task)}
+    owner = await tx.session.get(Person, task.owner_id) if task.owner_id else None
+    facts = {
+        "by": personal(person, person.handle),
+        "from": personal(owner, owner.handle) if owner else await _owner_name(tx, task),
+    }
     task.owner_id = person.id
     tx.record("task.taken_over", task, by=by, at=at, facts=facts)
     await tx.flush()

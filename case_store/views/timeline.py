@@ -6,7 +6,6 @@ planned, the states of runs that go as they should) is left out; the audit trail
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from case_store.actor import Actor
+from case_store.audit import private
 from case_store.audit.ledger import stream_of
 from case_store.models import AuditEvent, Case
 from case_store.store import Tx
@@ -47,7 +47,9 @@ class TimelineRow:
 async def timeline(tx: Tx, case: Case) -> list[TimelineRow]:
     """Return what happened in a case, the oldest first."""
     wanted = select(AuditEvent).where(AuditEvent.stream == stream_of(case)).order_by(AuditEvent.id)
-    events = [(event.ts, json.loads(event.body)) for event in await tx.session.scalars(wanted)]
+    found = (await tx.session.scalars(wanted)).all()
+    bodies = await private.read(tx, [event.body for event in found])
+    events: list[tuple[datetime, Body]] = [(event.ts, body) for event, body in zip(found, bodies, strict=True)]
     names = await actor_names(tx)
     titles: dict[str, str] = {}
     rows: list[TimelineRow] = []
@@ -109,6 +111,8 @@ def _signed(body: Body) -> str:
 
 def _answers(body: Body) -> str:
     values = _after(body, "form_values") or {}
+    if isinstance(values, str):  # erased
+        return values
     return ", ".join(f"{name}: {_word(value)}" for name, value in values.items() if value is not None)
 
 
@@ -161,6 +165,9 @@ _STORIES: Final[dict[str, _Teller]] = {
     "case.completed": _told("case completed"),
     "case.closed": _told("case closed", _change("resolution")),
     "case.cancelled": _told("case cancelled", _change("resolution")),
+    "case.held": _told("case held", _change("legal_hold")),
+    "case.released": _told("case no longer held"),
+    "privacy.erased": _told("personal values erased", _fact("basis")),
     "case.reopened": _told("case re-opened", _reason),
     "stage.condition_met": _told("stage applies"),
     "stage.not_applicable": _told("stage does not apply"),

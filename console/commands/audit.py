@@ -1,6 +1,5 @@
 """`casewright audit`: read and export the record."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated, Self
 from cyclopts import App, Parameter
 
 from case_store import audit, find, views
-from case_store.audit import TrailEvent
+from case_store.audit import TrailEvent, private
 from case_store.audit.fold import Folded
 from case_store.errors import NotSealed
 from case_store.store import Tx
@@ -43,8 +42,9 @@ async def tail(
         of = await find.case(tx, case) if case else None
         events = await audit.tail(tx, await audit.last_id(tx, of, before=count), of, count)
         names = await Names.of(tx)
+        bodies = await private.read(tx, [event.body for event in events]) if as_json else []
     if as_json:
-        call.printer.json({"events": [{"id": event.id, **json.loads(event.body)} for event in events]})
+        call.printer.json({"events": [{"id": event.id, **body} for event, body in zip(events, bodies, strict=True)]})
         return
     columns = [
         Column[TrailEvent]("Id", lambda event: event.id, right=True, whole=True),

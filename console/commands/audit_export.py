@@ -76,6 +76,9 @@ async def export(
         Path | None, Parameter(help="The zip to write instead: events, proofs, evidence and a verifier.")
     ] = None,
     no_evidence: Annotated[bool, Parameter(negative=(), help="Leave the files of evidence out of the bundle.")] = False,
+    without_personal: Annotated[
+        bool, Parameter(negative=(), help="Leave out of the bundle what is personal: disclosures, report, evidence.")
+    ] = False,
     call: Here,
 ) -> None:
     """Write the record, oldest event first: all of it, or that of a case, of a time, of an actor.
@@ -93,7 +96,8 @@ async def export(
             by = Actor.person(await call.person(tx))
             selection = await which.selection(tx)
         if bundle is not None:
-            await _write_bundle(store, bundle, selection.case, by, call, with_evidence=not no_evidence)
+            kept = _Kept(evidence=not (no_evidence or without_personal), personal=not without_personal)
+            await _write_bundle(store, bundle, selection.case, by, call, kept)
             return
         await _write(store, _File(out=out, format=format, resume=resume, bom=bom), selection, by, call)
 
@@ -144,9 +148,15 @@ def _in_utc(at: datetime | None) -> datetime | None:
     return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
-async def _write_bundle(
-    store: CaseStore, out: Path, of: Case | None, by: Actor, call: Call, *, with_evidence: bool
-) -> None:
+@dataclass(frozen=True)
+class _Kept:
+    """What a bundle keeps besides events and proofs."""
+
+    evidence: bool
+    personal: bool
+
+
+async def _write_bundle(store: CaseStore, out: Path, of: Case | None, by: Actor, call: Call, kept: _Kept) -> None:
     from case_store.audit import bundle, keys, sequencer, witnesses
     from case_store.blobs import Blobs
     from case_store.errors import NotTheLogsKey
@@ -159,8 +169,8 @@ async def _write_bundle(
             with suppress(NotTheLogsKey):  # a relay that has it seals
                 await sequencer.seal(store, signer, call.now)
 
-    report = partial(views.report, case=of, by=call.person_name, at=call.now) if of else None
-    wanted = bundle.Wanted(of, Blobs(settings.blobs) if with_evidence else None, report)
+    report = partial(views.report, case=of, by=call.person_name, at=call.now) if of and kept.personal else None
+    wanted = bundle.Wanted(of, Blobs(settings.blobs) if kept.evidence else None, report, kept.personal)
     wait = bundle.Wait(witnesses=tuple(one.key for one in witnesses.parse_all(settings.witnesses)))
     try:
         with call.printer.err.status("waiting for the seal, then writing"):

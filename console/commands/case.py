@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from case_store import cases, evidence, find, notes, views
+from case_store import cases, evidence, find, notes, privacy, views
 from case_store.actor import Actor
 from case_store.blobs import Blobs
 from case_store.models import Severity
 from case_store.views import CaseRow
 from console.call import Here
+from console.commands.privacy_options import Basis, Ticket, Yes
+from console.confirm import confirm
 from console.files import chunks
 from console.library import library
 from console.output import AsJson, Column
@@ -181,3 +183,46 @@ async def reopen(case: Number, /, *, reason: Reason, call: Here) -> None:
         of = await find.case(tx, case)
         await cases.reopen(tx, of, reason, by=Actor.person(person), at=call.now)
     call.printer.say(f"CASE-{of.number} is open again")
+
+
+@app.command
+async def hold(case: Number, /, *, reason: Reason, call: Here) -> None:
+    """Keep a case, and everybody who appears in it, from being erased, until the hold is released."""
+    async with call.writing() as (tx, person):
+        of = await privacy.hold_case(tx, await find.case(tx, case), reason, by=Actor.person(person), at=call.now)
+    call.printer.say(f"CASE-{of.number} is under a legal hold")
+
+
+@app.command
+async def release(case: Number, /, *, call: Here) -> None:
+    """End the legal hold of a case."""
+    async with call.writing() as (tx, person):
+        of = await find.case(tx, case)
+        done = await privacy.release_case(tx, of, by=Actor.person(person), at=call.now)
+    call.printer.say(f"the hold of CASE-{of.number} has ended" if done else f"CASE-{of.number} was under no hold")
+
+
+@app.command
+async def redact(
+    case: Number,
+    row: Annotated[str, Parameter(help="Id of a note, task, alert, observable, execution or piece of evidence.")],
+    /,
+    *,
+    basis: Basis,
+    ticket: Ticket = None,
+    yes: Yes = False,
+    call: Here,
+) -> None:
+    """Erase what somebody wrote, or what came in: the text, all its wordings, the bytes. It cannot be taken back.
+
+    That it was there, by whom and when stays on record; ids are in `casewright case show NUMBER --json`.
+    """
+    if not yes:
+        confirm(call.printer, f"The content of {row} is erased for good.")
+    async with call.writing() as (tx, person):
+        of = await find.case(tx, case)
+        by, at = Actor.person(person), call.now
+        done = await privacy.redact(tx, of, row, basis=basis, ticket=ticket, by=by, at=at)
+    blobs = Blobs(call.settings.blobs)
+    files = sum([await blobs.forget(digest) for digest in done.files])
+    call.printer.say(f"erased: {done.disclosures} values in the record, {files} files of evidence")

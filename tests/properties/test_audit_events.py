@@ -94,5 +94,5 @@ def test_the_form_of_a_body_is_fixed():
         '"entity":{"id":"t","type":"task","version":1},"event_id":"e",'
         '"facts":{"\\\\xe9\\\\\\\\":"1.5","at":"2026-03-02T09:30:00.000000Z","big":"9007199254740992",'
         '"lone":"\ufffd","nul":"\ufffd\u2028\U0001f600"},'
-        '"prev":null,"request_id":"r","schema_v":2,"seq":1,"stream":"system","ts":"2026-03-02T09:30:00.000000Z","type":"test.wrote"}'
+        '"prev":null,"request_id":"r","schema_v":3,"seq":1,"stream":"system","ts":"2026-03-02T09:30:00.000000Z","type":"test.wrote"}'
     )

@@ -26,6 +26,7 @@ from case_store import (
     outbox,
     overdue,
     people,
+    privacy,
     stages,
     tasks,
 )
@@ -247,6 +248,35 @@ async def delivered(tx: Tx, _scene: Scene) -> None:
     (await tx.session.get_one(AuditSink, SINK.name)).cursor = 3
 
 
+async def bob_signed(tx: Tx, scene: Scene) -> None:
+    """A task says that Bob decided; no message to him waits."""
+    await asked(tx, scene, "report")
+    signed = {"signed_by": scene.drill.bob, "take_over": True, "via": "cli", "by": ENGINE, "at": NOW}
+    await tasks.complete(tx, await scene.task(tx, "report"), form_values={}, note=None, **signed)
+
+
+async def held(tx: Tx, scene: Scene) -> None:
+    """Holds keep the case and Bob."""
+    await privacy.hold_case(tx, scene.drill.case, "court", by=ENGINE, at=NOW)
+    await privacy.hold_person(tx, scene.drill.bob, "court", by=ENGINE, at=NOW)
+
+
+async def ended_with_words(tx: Tx, scene: Scene) -> None:
+    """A case that has ended, with a note, observables and evidence."""
+    case = scene.drill.case
+    await a_note(tx, scene)
+    await observables.add(tx, case, [("ip", "192.0.2.1")], by=ENGINE, at=NOW)
+    await evidence.attach(tx, case, scene.blobs, name="a", content=b"a", by=ENGINE, at=NOW)
+    await cases.cancel(tx, case, "a mistake", by=ENGINE, at=NOW)
+
+
+def on_bob(verb: Callable[..., Awaitable[Any]], *words: Any, **options: Any) -> Call:
+    async def call(tx: Tx, scene: Scene, by: Actor) -> Any:
+        return await verb(tx, await find.person(tx, scene.drill.bob.id), *words, **options, by=by, at=LATER)
+
+    return call
+
+
 VERBS: dict[str, Verb] = {
     "alerts.receive": Verb(lambda tx, s, by: alerts.receive(tx, ALERT, RAW, s.blobs, by=by, at=LATER)),
     "audit.bundle.write": Verb(on_store(write_bundle), writes_only_its_event=True),
@@ -291,6 +321,15 @@ VERBS: dict[str, Verb] = {
     ),
     "overdue.mark_overdue": Verb(on_task(overdue.mark_overdue, "report"), asks("report")),
     "people.import_": Verb(lambda tx, s, by: people.import_(tx, people.parse_csv(LISTED), {"tier1"}, by=by, at=LATER)),
+    "privacy.content.erase_case": Verb(on_case(privacy.erase_case, basis="asked"), ended_with_words),
+    "privacy.content.redact": Verb(
+        lambda tx, s, by: privacy.redact(tx, s.drill.case, s.made.id, basis="asked", by=by, at=LATER), a_note
+    ),
+    "privacy.legal_holds.hold_case": Verb(on_case(privacy.hold_case, "court")),
+    "privacy.legal_holds.hold_person": Verb(on_bob(privacy.hold_person, "court")),
+    "privacy.legal_holds.release_case": Verb(on_case(privacy.release_case), held),
+    "privacy.legal_holds.release_person": Verb(on_bob(privacy.release_person), held),
+    "privacy.person.erase_person": Verb(on_bob(privacy.erase_person, basis="asked"), bob_signed),
     "sinks.state.register": Verb(
         lambda tx, s, by: sinks.register(tx, [OTHER_SINK], by=by, at=LATER), delivered, about_no_row=True
     ),

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from case_store import cases, evidence, find, notes, observables, stages, tasks
+from case_store import cases, evidence, find, notes, observables, privacy, stages, tasks
 from case_store.actor import Actor
 from case_store.blobs import Blobs
 from case_store.errors import StoreError
@@ -105,6 +105,21 @@ class Life:
         await cases.edit(tx, case, title=f"T{self.chance.random()}", owner=self.drill.bob, by=ENGINE, at=at)
         await cases.set_severity(tx, case, self.chance.choice(("low", "high", "critical")), by=ENGINE, at=at)
 
+    async def erase(self, tx: Tx, at: object) -> None:
+        """Redact something, erase somebody (who mostly still has work), or hold and release."""
+        case = await find.case(tx, self.drill.case.id)
+        written = (await tx.session.scalars(select(Note).where(Note.case_id == case.id))).all()
+        row = self.chance.choice([*(one.id for one in written), (await self._task(tx)).id])
+        person = self.drill[self.chance.choice(("ada", "bob", "mia", "max", "eve"))]
+        await self.chance.choice(
+            (
+                lambda: privacy.redact(tx, case, row, basis="asked", by=ENGINE, at=at),
+                lambda: privacy.erase_person(tx, person, basis="asked", by=ENGINE, at=at),
+                lambda: privacy.hold_case(tx, case, "court", by=ENGINE, at=at),
+                lambda: privacy.release_case(tx, case, by=ENGINE, at=at),
+            )
+        )()
+
     async def end(self, tx: Tx, at: object) -> None:
         case = await find.case(tx, self.drill.case.id)
         if case.state != "open":
@@ -123,5 +138,6 @@ class Life:
         run,
         write,
         edit,
+        erase,
         end,
     )

@@ -65,6 +65,9 @@ AS_APPLICATION = {
     " SELECT 9999, p.event_id, e.leaf FROM audit_pending p JOIN audit_events e USING (event_id) LIMIT 1",
     "change a checkpoint": "UPDATE audit_checkpoints SET note = 'x'",
     "change an SOP": "UPDATE sops SET text = 'x'",
+    "forget a value": "DELETE FROM audit_private",
+    "disclose another value": "UPDATE audit_private SET disclosure = 'x'",
+    "blot out a wording": "UPDATE note_revisions SET body = 'erased-0123456789ab'",
 }
 
 THROUGH_OUR_CONNECTION = {
@@ -89,6 +92,9 @@ THROUGH_OUR_CONNECTION = {
     "queue what is no event": "INSERT INTO audit_pending VALUES ('nothing')",
     "shrink the tree": "UPDATE audit_tree SET size = 0",
     "a leaf of another event": "INSERT INTO audit_leaves SELECT 0, event_id, zeroblob(32) FROM audit_pending",
+    "forget a value": "DELETE FROM audit_private",
+    "disclose another value": "UPDATE audit_private SET disclosure = 'x'",
+    "blot out a wording": "UPDATE note_revisions SET body = 'erased-0123456789ab'",
 }
 
 WITH_THE_FILE = {
@@ -108,6 +114,9 @@ WITH_THE_FILE = {
         "queue what is no event",
         "shrink the tree",
         "a leaf of another event",
+        "forget a value",
+        "disclose another value",
+        "blot out a wording",
     }
 } | {
     "a second tree": "REPLACE INTO audit_tree VALUES (1, 0, x'')",
@@ -226,7 +235,7 @@ class TestWithTheFile:
         new = "REPLACE INTO" in verb
         event = about(stream, "new" if new else str(bob), 1 if new else 2, "person")
         await sql(insertion(event, place, sqlite=True))
-        rest = "handle, name, email, phone, NULL, roles, NULL, NULL, active FROM people WHERE handle = 'ada'"
+        rest = "handle, name, email, phone, NULL, roles, NULL, NULL, active, NULL FROM people WHERE handle = 'ada'"
         change = "handle = 'ada', version = 2 WHERE handle = 'bob'"
         with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: people\.handle"):
             await sql(verb.format(rest if new else change))

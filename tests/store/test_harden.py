@@ -207,13 +207,14 @@ def test_rights_are_no_larger_than_needed():
         "audit_keys",
         "audit_nodes",
         "audit_pending",
+        "audit_private",
         "audit_streams",
         "idempotency_keys",
-        "note_revisions",
-        "observables",
         "sops",
     }
     assert {table for table in given if not given[table].insert} == {"audit_pending", "audit_tree"}
     assert "id" not in given["audit_events"].insert | given["audit_checkpoints"].insert
     assert not any("id" in right.update for right in given.values())
-    assert {"audit_pending"} == DELETED
+    assert given["note_revisions"].update == {"body"}
+    assert given["observables"].update == {"value", "value_sha256", "version"}
+    assert {"audit_pending", "audit_private"} == DELETED

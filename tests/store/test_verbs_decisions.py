@@ -1,12 +1,11 @@
 """People decide: who may, what is needed, and what is on record afterwards."""
 
-import json
-
 import pytest
 from sqlalchemy import select
 
 from case_store import audit, cases, find, signals, tasks
 from case_store.actor import Actor
+from case_store.audit import private
 from case_store.forms import FormRefused
 from case_store.lifecycle import NotAllowedNow
 from case_store.models import Note, OutboxEntry, Person, Task
@@ -52,7 +51,8 @@ async def failed(store: CaseStore, drill: World, outcome: str = "failed") -> Non
 
 async def events(tx: Tx, drill: World, prefix: str = "task.") -> list[tuple[str, dict[str, object]]]:
     trail = await audit.tail(tx, 0, drill.case, limit=1000)
-    found = [(event.type, json.loads(event.body)["facts"]) for event in trail if event.type.startswith(prefix)]
+    bodies = await private.read(tx, [event.body for event in trail if event.type.startswith(prefix)])
+    found = [(body["type"], body["facts"]) for body in bodies]
     return [one for one in found if one[0] != "task.planned"]
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from case_store import alerts, audit, cases, evidence, find, notes, observables
 from case_store.actor import Actor
 from case_store.alert_formats import ParsedAlert, parse
+from case_store.audit import private
 from case_store.blobs import Blobs
 from case_store.models import Alert, Evidence, NoteRevision, Observable
 from case_store.refusals import AlertHasCase, TextRequired
@@ -156,7 +157,8 @@ async def test_evidence_is_attached_with_its_hash_and_its_own_type(store: CaseSt
         assert (kept.claimed_type, kept.added_by) == ("text/html; charset=utf-8", str(ENGINE))
     async with store.reading() as tx:
         (event,) = [e for e in await audit.tail(tx, 0, drill.case, limit=99) if e.type == "evidence.attached"]
-        facts = json.loads(event.body)["facts"]
+        (body,) = await private.read(tx, [event.body])
+        facts = body["facts"]
         assert facts == {"name_as_given": r"'in\u202evoice\r\n.html'", "type_differs_from_claim": True}
 
 

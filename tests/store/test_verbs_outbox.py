@@ -1,7 +1,6 @@
 """Messages are promised with the change, taken under a lease, and settled once."""
 
 import asyncio
-import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from sqlalchemy import select
 
 from case_store import audit, cases, notices, outbox, tasks
 from case_store.actor import Actor
+from case_store.audit import private
 from case_store.models import OutboxEntry
 from case_store.settings import Settings
 from case_store.store import CaseStore, Tx
@@ -53,7 +53,8 @@ async def entries(store: CaseStore) -> list[OutboxEntry]:
 async def happened(store: CaseStore, drill: World) -> list[tuple[str, dict[str, object]]]:
     async with store.reading() as tx:
         trail = await audit.tail(tx, 0, drill.case, limit=1000)
-        return [(e.type, json.loads(e.body)["facts"]) for e in trail if e.type.startswith("notification.")]
+        bodies = await private.read(tx, [e.body for e in trail if e.type.startswith("notification.")])
+        return [(body["type"], body["facts"]) for body in bodies]
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,13 @@ class TestRecord:
         assert (story.events, story.by_people) == (2, 2)
         assert story.row_of("case") == {"state": "closed"}
 
+    def test_a_withheld_value_has_another_digest_each_time(self):
+        changes = {"title": [None, {"_sd": "a"}]}, {"title": [{"_sd": "b"}, {"_sd": "c"}]}
+        story = record.read([event(number, number, change) for number, change in enumerate(changes, 1)])
+        assert story.row_of("case") == {"title": {"_sd": "c"}}
+        with pytest.raises(DemoFailed, match="line 2 changes title"):
+            record.read([event(1, 1, {"title": [None, "open"]}), event(2, 2, changes[1])])
+
     def test_an_event_that_changes_nothing_counts(self):
         assert record.read([event(1, None, {})]).events == 1
 

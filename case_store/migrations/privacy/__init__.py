@@ -1,0 +1,1 @@
+"""What the sixth migration makes: the disclosures of personal values, and legal holds."""

@@ -1,0 +1,96 @@
+"""`casewright person`: erase somebody, or keep them from being erased."""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from case_store import find, privacy
+from case_store.actor import Actor
+from case_store.privacy import Traces
+from console.call import Call, Here
+from console.commands.privacy_options import Basis, DryRun, Ticket, Yes
+from console.confirm import confirm
+from console.output import AsJson
+
+app = App(name="person", help="Erase what is personal about somebody, or keep it under a legal hold.")
+
+Handle = Annotated[str, Parameter(help="Handle or e-mail address.")]
+
+
+@app.command
+async def erase(
+    handle: Handle,
+    /,
+    *,
+    basis: Basis,
+    ticket: Ticket = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    call: Here,
+) -> None:
+    """Erase a person: name, addresses and handle go, a pseudonym stays. It cannot be taken back.
+
+    What the audit trail says of them is no longer disclosed; its chain, its tree and all bundles that were exported
+    still verify. Refused while a legal hold keeps them or a case they appear in, or while they own open work.
+    """
+    found = await _look(call, handle)
+    if dry_run:
+        _tell(call, "would be erased", found, as_json=as_json)
+        return
+    if not yes:
+        confirm(call.printer, f"{handle} is erased for good: {found.disclosures} values in the record, and more.")
+    async with call.writing() as (tx, by):
+        person = await find.person(tx, handle)
+        done = await privacy.erase_person(tx, person, basis=basis, ticket=ticket, by=Actor.person(by), at=call.now)
+    if done.already and not as_json:
+        call.printer.say(f"{done.handle} was erased before; nothing is left to erase")
+        return
+    _tell(call, f"erased; what is left is called {done.handle}", done.traces, as_json=as_json)
+
+
+async def _look(call: Call, handle: str) -> Traces:
+    async with call.reading() as tx:
+        await call.person(tx)
+        person = await find.person(tx, handle)
+        await privacy.refuse_kept(tx, person)
+        return await privacy.traces(tx, person)
+
+
+def _tell(call: Call, what: str, found: Traces, *, as_json: bool) -> None:
+    if as_json:
+        call.printer.json({"done": what, "traces": found})
+        return
+    call.printer.say(
+        f"{what}: {found.disclosures} values in the record, the name in {found.signed_tasks} signed tasks,"
+        f" {found.messages} messages"
+    )
+    if found.clear_events:
+        call.printer.warn(
+            f"{found.clear_events} older events hold the name or an address in clear: they are from before values were"
+            " committed to, and cannot be erased without breaking the record.\n"
+            "  next: limit who may read the database and its exports; see docs/howto/erase.md"
+        )
+    if found.named_by_sops:
+        call.printer.warn(
+            f"{found.named_by_sops} tasks have an owner rule that names the handle, as the SOP of their case does: an"
+            " SOP is kept as it was.\n  next: let SOPs name roles (role:ROLE), not people"
+        )
+
+
+@app.command
+async def hold(handle: Handle, /, *, reason: Annotated[str, Parameter(help="Why.")], call: Here) -> None:
+    """Keep a person from being erased, until the hold is released."""
+    async with call.writing() as (tx, by):
+        person = await find.person(tx, handle)
+        await privacy.hold_person(tx, person, reason, by=Actor.person(by), at=call.now)
+    call.printer.say(f"{person.handle} is under a legal hold")
+
+
+@app.command
+async def release(handle: Handle, /, *, call: Here) -> None:
+    """End the legal hold of a person."""
+    async with call.writing() as (tx, by):
+        person = await find.person(tx, handle)
+        done = await privacy.release_person(tx, person, by=Actor.person(by), at=call.now)
+    call.printer.say(f"the hold of {person.handle} has ended" if done else f"{person.handle} was under no hold")
