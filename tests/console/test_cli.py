@@ -2,8 +2,8 @@
 
 import pytest
 
+from case_store import enforcement
 from console import cli
-from console.commands import db
 from console.errors import ConsoleError
 
 COMMANDS = [
@@ -94,7 +94,7 @@ def test_an_unforeseen_error_ends_with_1_and_without_traceback(casewright, monke
     async def broken(url):
         raise RuntimeError("the \x1b[31m unforeseen")
 
-    monkeypatch.setattr(db.migrate, "check", broken)
+    monkeypatch.setattr(enforcement, "check", broken)
     said = casewright("db", "check")
     assert said.code == 1
     assert "failed: RuntimeError: the \\x1b[31m unforeseen" in said.err
@@ -114,7 +114,7 @@ def test_ctrl_c_ends_with_130(casewright, monkeypatch):
     async def interrupted(url):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(db.migrate, "check", interrupted)
+    monkeypatch.setattr(enforcement, "check", interrupted)
     assert casewright("db", "check").code == 130
 
 
@@ -122,7 +122,7 @@ def test_a_reader_that_leaves_early_is_no_error(casewright, monkeypatch):
     async def closed(url):
         raise BrokenPipeError
 
-    monkeypatch.setattr(db.migrate, "check", closed)
+    monkeypatch.setattr(enforcement, "check", closed)
     said = casewright("db", "check")
     assert (said.code, said.err) == (0, "")
 
