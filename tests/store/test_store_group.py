@@ -221,8 +221,15 @@ async def test_who_waits_too_long_in_line_is_told_and_the_others_go_on(sqlite_st
     assert await handles(sqlite_store) == ["ann"]
 
 
+async def unrestrained(tx: Tx) -> None:
+    """Let this connection do what the program never does, so that the test can bring about a failure."""
+    raw = await (await tx.session.connection()).get_raw_connection()
+    await raw.driver_connection.set_authorizer(None)  # type: ignore[union-attr]
+
+
 async def test_a_full_disk_is_said_to_the_one_whose_change_is_too_large(sqlite_store: CaseStore):
     async def fills(tx: Tx) -> None:
+        await unrestrained(tx)
         pages = await tx.session.scalar(text("PRAGMA page_count"))
         await tx.session.execute(text(f"PRAGMA max_page_count = {pages}"))
         add_person(tx, "big", working_hours={"long": "x" * 200_000})
@@ -241,6 +248,7 @@ BEGIN SELECT RAISE(ROLLBACK, 'everything is taken back'); END
 
 async def test_what_takes_back_the_whole_transaction_is_said_to_all_before_it(sqlite_store: CaseStore):
     async with sqlite_store.transaction() as tx:
+        await unrestrained(tx)
         await (await tx.session.connection()).exec_driver_sql(REFUSED)
     outcomes = await together(sqlite_store, person("ann"), person("bob"), person("big"), person("cid"))
     assert [type(one) for one in outcomes] == [StoreUnavailable, StoreUnavailable, ConstraintBroken, type(None)]
@@ -312,6 +320,7 @@ async def test_a_disk_that_fails_at_the_commit_leaves_it_unknown_for_all(sqlite_
 
 async def test_a_group_that_cannot_begin_is_said_to_all_in_line(sqlite_store: CaseStore, sqlite_database: str):
     async with sqlite_store.transaction() as tx:
+        await unrestrained(tx)
         await tx.session.execute(text("PRAGMA busy_timeout = 1"))
     other = sqlite3.connect(sqlite_store.url.database or "", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
