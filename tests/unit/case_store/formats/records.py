@@ -43,7 +43,8 @@ def record(type_, changes=None, facts=None, *, by=ANA, subject=TASK, stream=f"ca
         changes=changes or {},
         facts=facts or {},
     )
-    body = event.body(Place(7, bytes(32)))
+    # An event escapes a `_sd` of its own; here it stands for a commitment, which only the ledger makes.
+    body = event.body(Place(7, bytes(32))).replace('"\\\\_sd"', '"_sd"')
     return Record.of(body, idx=more.pop("idx", 41), names=more.pop("names", NAMES), **more)
 
 
