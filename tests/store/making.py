@@ -48,3 +48,9 @@ async def add_case(tx: Tx, number: int = 1) -> tuple[Case, Stage, Task]:
     tx.record("task.planned", task, by=BY, at=NOW)
     await tx.flush()
     return case, stage, task
+
+
+async def unrestrained(tx: Tx) -> None:
+    """Let this connection do what the program never does, so that the test can bring about a failure."""
+    raw = await (await tx.session.connection()).get_raw_connection()
+    await raw.driver_connection.set_authorizer(None)  # type: ignore[union-attr]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from case_store.audit import sequencer
 from case_store.models import AuditTree
 from case_store.settings import Settings
 from case_store.store import CaseStore
@@ -16,8 +17,7 @@ async def main(url: str, home: str) -> None:
     async with store.transaction() as tx:
         tree = await tx.session.scalar(select(AuditTree).with_for_update())
         assert tree is not None
-        tree.size += 100
-        await tx.session.flush()
+        await sequencer._place(tx, tree.size, await sequencer._waiting(tx))
         sys.stdout.write("held\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

@@ -13,7 +13,7 @@ from case_store.errors import CommitUnknown, ConstraintBroken, StoreBusy, StoreE
 from case_store.models import AuditEvent, AuditStream, Base, Person, Stage
 from case_store.store import CaseStore, Tx
 from case_store.translate import outcome_unknown
-from tests.store.making import BY, NOW, add_case, add_person, in_transaction
+from tests.store.making import BY, NOW, add_case, add_person, in_transaction, unrestrained
 
 Work = Callable[[Tx], Awaitable[object]]
 COUNTERS = Base.metadata.tables["counters"]
@@ -219,12 +219,6 @@ async def test_who_waits_too_long_in_line_is_told_and_the_others_go_on(sqlite_st
     assert outcomes[0] is None
     assert isinstance(outcomes[1], StoreBusy)
     assert await handles(sqlite_store) == ["ann"]
-
-
-async def unrestrained(tx: Tx) -> None:
-    """Let this connection do what the program never does, so that the test can bring about a failure."""
-    raw = await (await tx.session.connection()).get_raw_connection()
-    await raw.driver_connection.set_authorizer(None)  # type: ignore[union-attr]
 
 
 async def test_a_full_disk_is_said_to_the_one_whose_change_is_too_large(sqlite_store: CaseStore):

@@ -17,7 +17,7 @@ from case_store.models import AuditEvent, Counter
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from case_store.writer import WriterLock, lock_file
-from tests.store.making import BY, NOW, add_person
+from tests.store.making import BY, NOW, add_person, unrestrained
 
 COUNT = """
 import asyncio, sys
@@ -279,6 +279,7 @@ class TestWriting:
         import sqlite3
 
         async with sqlite_store.transaction() as tx:
+            await unrestrained(tx)
             await tx.session.execute(text("PRAGMA busy_timeout = 1"))
         other = sqlite3.connect(sqlite_store.url.database or "", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
