@@ -16,12 +16,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, select
 
 from case_store import cases, migrate
 from case_store.audit import fold
-from case_store.audit.checkpoints import Signer
 from case_store.audit.merkle import Peaks, leaf_hash, root_of
 from case_store.audit.sequencer import seal
 from case_store.models import AuditEvent, AuditLeaf, AuditPending, AuditStream, AuditTree
@@ -142,8 +140,7 @@ async def _streams_have_no_gap(store: CaseStore) -> dict[str, bytes]:
 
 
 async def _all_get_into_the_tree(store: CaseStore, leaves: dict[str, bytes]) -> None:
-    signer = Signer("test.example", Ed25519PrivateKey.generate())
-    while await seal(store, signer, NOW + timedelta(days=1)):
+    while await seal(store, writing.SIGNER, NOW + timedelta(days=1)):
         pass
     async with store.reading() as tx:
         assert await tx.session.scalar(select(func.count()).select_from(AuditPending)) == 0

@@ -21,6 +21,9 @@ from case_store.store import CaseStore, Tx
 from tests.store.life import Life
 from tests.store.world import ENGINE, NOW, World
 
+SIGNER = Signer("test.example", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+"""The same in every process: one key signs for a log."""
+
 WRITERS = 4
 
 
@@ -63,8 +66,7 @@ def _counting(told: list[tuple[str, int]]) -> Callable[[Tx], Awaitable[None]]:
 
 
 async def _seal(store: CaseStore) -> None:
-    signer = Signer("test.example", Ed25519PrivateKey.generate())
     for second in itertools.count():
         with contextlib.suppress(StoreError):  # the server was killed: this process is next
-            await seal(store, signer, NOW + timedelta(seconds=second))
+            await seal(store, SIGNER, NOW + timedelta(seconds=second))
         await asyncio.sleep(0.01)
