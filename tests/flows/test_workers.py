@@ -47,8 +47,10 @@ async def test_two_workers_and_two_relays_share_the_work_on_postgresql(tmp_path:
             await asyncio.gather(*(desk.answer(case.number, "say", signed_by="ana") for case in opened))
             await asyncio.gather(*(desk.ends(case.number) for case in opened))
             for case in opened:
-                completed = [event for event in await desk.events(case.number) if event["type"] == "task.completed"]
-                assert len(completed) == 1
+                events = await desk.events(case.number)
+                assert len([event for event in events if event["type"] == "task.completed"]) == 1
+                states = Counter(event["event_id"] for event in events if event["type"] == "run.state")
+                assert set(states.values()) == {1}
     effects = Counter(site.effects.read_text().splitlines())
     assert len(effects) == MANY
     assert set(effects.values()) == {1}
