@@ -37,6 +37,11 @@ async def case(tx: Tx, ref: str | int, *, lock: bool = False) -> Case:
     return found
 
 
+async def case_numbers(tx: Tx) -> list[int]:
+    """Return the numbers of all cases, the oldest first."""
+    return list(await tx.session.scalars(select(Case.number).order_by(Case.number)))
+
+
 async def task(tx: Tx, task_id: str, *, lock: bool = False) -> Task:
     """Find a task by id; `lock` locks its case first and reads it anew."""
     if lock and (held := tx.held.get((Task, task_id))) is not None:

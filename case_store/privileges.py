@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from case_store.models import Audited, Base, WrittenOnce
+from case_store.models import Base, WrittenOnce
 
 DELETED: Final = frozenset({"audit_pending", "audit_private"})
 """Tables whose rows are taken away again; a trigger looks when."""
@@ -53,8 +53,3 @@ def rights() -> dict[str, Right]:
         changed = _UPDATED.get(table.name, ordinary)
         found[table.name] = Right(frozenset() if table.name in _READ_ONLY else frozenset(columns), changed)
     return found
-
-
-def audited_tables() -> frozenset[str]:
-    """Return the tables each of whose changes has its event."""
-    return frozenset(str(mapper.local_table) for mapper in Base.registry.mappers if issubclass(mapper.class_, Audited))

@@ -24,7 +24,6 @@ from case_store.migrate import ONE_AT_A_TIME, connecting
 from case_store.privileges import DELETED, LOCKED, rights
 from case_store.schema import require_current
 
-SAMPLE: Final = "casewright_app"
 _ITERATIONS: Final = 4096
 
 

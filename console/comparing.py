@@ -64,7 +64,7 @@ async def prefect(call: Call, case: str | None, under_way: int, *, as_json: bool
     async with call.store() as store, httpx.AsyncClient(timeout=30.0, trust_env=False) as client:
         api = PrefectApi(call.settings.prefect_api_url, client)
         async with store.reading() as tx:
-            numbers = [(await find.case(tx, case)).number] if case else await audit.case_numbers(tx)
+            numbers = [(await find.case(tx, case)).number] if case else await find.case_numbers(tx)
         with Progress(console=call.printer.err, transient=True, disable=not call.printer.err.is_terminal) as bar:
             try:
                 for number in bar.track(numbers, description="cases"):

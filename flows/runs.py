@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
@@ -90,8 +90,3 @@ def has_stalled(run: FlowRun, patience: timedelta) -> bool:
     if state is None or not (state.is_running() or state.is_pending() or state.is_cancelling()):
         return False
     return now() - state.timestamp > patience
-
-
-def open_runs(runs: Sequence[FlowRun]) -> list[FlowRun]:
-    """Return those runs that have not ended."""
-    return [run for run in runs if run.state is not None and not run.state.is_final()]

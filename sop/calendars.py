@@ -22,7 +22,7 @@ from sop.errors import Problem, SopRefused
 from sop.model import KEY_PATTERN
 from sop.wording import did_you_mean, listed, shown
 from sop.worktime import MIDNIGHT, Calendar, Span
-from sop.yaml_reader import MAX_BYTES, Data, Document, read, too_large
+from sop.yaml_reader import Data, Document, content_of, read
 
 FILE: Final = "calendars.yaml"
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -57,15 +57,7 @@ def load_calendars(path: File | str) -> dict[str, Calendar]:
     Raises:
         SopRefused: The file cannot be read or is something else; with everything that is wrong.
     """
-    source = str(path)
-    try:
-        content = File(path).read_bytes()
-    except OSError as error:
-        step = "Name a file that exists and that you may read."
-        raise SopRefused([Problem(source, 1, f"This cannot be read: {error.strerror or error}.", step)]) from error
-    if len(content) > MAX_BYTES:
-        raise SopRefused([too_large(source)])
-    return loads_calendars(content.decode("utf-8", "replace"), source)
+    return loads_calendars(content_of(path).decode("utf-8", "replace"), str(path))
 
 
 def loads_calendars(text: str, source: str = "<calendars>") -> dict[str, Calendar]:

@@ -15,9 +15,11 @@ from sop.paths import Path, line_at
 from sop.rules import broken_rules
 from sop.salvage import Salvage, salvage
 from sop.shape import empty_fields, shape
-from sop.yaml_reader import MAX_BYTES, read, too_large
+from sop.yaml_reader import content_of, read, unreadable
 
 SUFFIXES = frozenset({".yaml", ".yml"})
+BESIDE = frozenset({"roles", "calendars"})
+"""Files that lie in a folder of SOPs and are none: what SOPs name."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,7 @@ def load(path: File | str) -> LoadedSop:
     Raises:
         SopRefused: the file cannot be read, or is not an SOP.
     """
-    source = str(path)
-    try:
-        with File(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise _unreadable(source, error, "Name a file that exists and that you may read.") from error
-    if len(content) > MAX_BYTES:
-        raise SopRefused([too_large(source)])
-    return _loaded(content, source)
+    return _loaded(content_of(path), str(path))
 
 
 def loads(text: str, source: str = "<sop>") -> LoadedSop:
@@ -71,7 +65,7 @@ def loads(text: str, source: str = "<sop>") -> LoadedSop:
 
 
 def load_directory(paths: Iterable[File | str]) -> list[LoadedSop]:
-    """Load every SOP of the directories, `*.yaml` and `*.yml` by name; `roles.yaml` is not one.
+    """Load every SOP of the directories, `*.yaml` and `*.yml` by name; `roles.yaml` and `calendars.yaml` are none.
 
     Raises:
         SopRefused: with the problems of all files, also two SOPs of one key.
@@ -95,18 +89,14 @@ def sop_files(paths: Iterable[File | str]) -> list[File]:
     Raises:
         SopRefused: a directory is not there or cannot be read.
     """
-    return [file for path in paths for file in _files(File(path)) if file.stem != "roles"]
+    return [file for path in paths for file in _files(File(path)) if file.stem not in BESIDE]
 
 
 def _files(directory: File) -> list[File]:
     try:
         return sorted(file for file in directory.iterdir() if file.suffix in SUFFIXES)
     except OSError as error:
-        raise _unreadable(str(directory), error, "Name a folder that exists and that you may read.") from error
-
-
-def _unreadable(source: str, error: OSError, next_step: str) -> SopRefused:
-    return SopRefused([Problem(source, 1, f"This cannot be read: {error.strerror or error}.", next_step)])
+        raise unreadable(str(directory), error, "Name a folder that exists and that you may read.") from error
 
 
 def same_keys(loaded: Iterable[LoadedSop]) -> list[Problem]:

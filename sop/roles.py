@@ -8,7 +8,7 @@ from pathlib import Path as File
 from sop.errors import Problem, SopRefused
 from sop.model import KEY_PATTERN
 from sop.wording import shown
-from sop.yaml_reader import MAX_BYTES, Document, read, too_large
+from sop.yaml_reader import Document, content_of, read
 
 
 def load_roles(path: File | str) -> dict[str, str]:
@@ -17,15 +17,7 @@ def load_roles(path: File | str) -> dict[str, str]:
     Raises:
         SopRefused: the file cannot be read or is something else.
     """
-    source = str(path)
-    try:
-        content = File(path).read_bytes()
-    except OSError as error:
-        step = "Name a file that exists and that you may read."
-        raise SopRefused([Problem(source, 1, f"This cannot be read: {error.strerror or error}.", step)]) from error
-    if len(content) > MAX_BYTES:
-        raise SopRefused([too_large(source)])
-    return loads_roles(content.decode("utf-8", "replace"), source)
+    return loads_roles(content_of(path).decode("utf-8", "replace"), str(path))
 
 
 def loads_roles(text: str, source: str = "<roles>") -> dict[str, str]:

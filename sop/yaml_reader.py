@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path as File
 from typing import TYPE_CHECKING, TypeAlias
 
 from sop.errors import Problem, SopRefused
@@ -47,6 +48,28 @@ class Document:
     def is_spoiled(self, path: Path) -> bool:
         """Say whether the element, or one around it, has been complained about."""
         return any(path[:length] in self.spoiled for length in range(len(path) + 1))
+
+
+def content_of(path: File | str) -> bytes:
+    """Return what is in a file that people write; a byte order mark is still in it.
+
+    Raises:
+        SopRefused: It cannot be read, or is too large to have been written by people.
+    """
+    source = str(path)
+    try:
+        with File(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise unreadable(source, error, "Name a file that exists and that you may read.") from error
+    if len(content) > MAX_BYTES:
+        raise SopRefused([too_large(source)])
+    return content
+
+
+def unreadable(source: str, error: OSError, next_step: str) -> SopRefused:
+    """Say that a file or folder cannot be read."""
+    return SopRefused([Problem(source, 1, f"This cannot be read: {error.strerror or error}.", next_step)])
 
 
 def read(text: str, source: str) -> Document:

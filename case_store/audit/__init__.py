@@ -1,13 +1,11 @@
 """The audit trail: what is written with every change, and how it is read back."""
 
 from case_store.audit.exports import Exported, Selection, export
-from case_store.audit.run_states import case_numbers, run_states
+from case_store.audit.run_states import RunState, note_run_states, run_states
 from case_store.audit.trail import (
-    RunState,
     TrailEvent,
     last_id,
     newest_checkpoint,
-    note_run_states,
     tail,
 )
 
@@ -16,7 +14,6 @@ __all__ = [
     "RunState",
     "Selection",
     "TrailEvent",
-    "case_numbers",
     "export",
     "last_id",
     "newest_checkpoint",

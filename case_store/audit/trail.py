@@ -1,9 +1,8 @@
-"""Read the audit trail, and add what the engine reports. `exports` is how it leaves."""
+"""Read the audit trail. `exports` is how it leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,19 +31,6 @@ class TrailEvent:
     body: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunState:
-    """A state that a run of the engine entered. `state_id` identifies it for good."""
-
-    state_id: str
-    run_kind: str
-    run_id: str
-    run_name: str
-    state_type: str
-    state_name: str
-    message: str | None = None
-
-
 async def tail(tx: Tx, after_id: int = 0, case: Case | None = None, limit: int = 100) -> list[TrailEvent]:
     """Return the next events after `after_id`, oldest first.
 
@@ -64,21 +50,6 @@ async def last_id(tx: Tx, case: Case | None = None, *, before: int = 0) -> int:
 async def newest_checkpoint(tx: Tx) -> AuditCheckpoint | None:
     """Return what the log signed last; None before the first time."""
     return await tx.session.scalar(select(AuditCheckpoint).order_by(AuditCheckpoint.id.desc()).limit(1))
-
-
-async def note_run_states(tx: Tx, reports: Sequence[tuple[str | None, RunState, datetime]], *, by: Actor) -> int:
-    """Record the states that runs entered, as (id of the case, state, time); returns how many were new.
-
-    The event's id is the state's id, so the same report may come from an event stream and again from a catch-up.
-    """
-    latest = {state.state_id: (case_id, state, at) for case_id, state, at in reports}
-    known = await tx.session.scalars(select(AuditEvent.event_id).where(AuditEvent.event_id.in_(latest)))
-    new = latest.keys() - set(known)
-    for case_id, state, at in (report for state_id, report in latest.items() if state_id in new):
-        facts = {name: value for name, value in asdict(state).items() if name != "state_id"}
-        tx.record("run.state", None, by=by, at=at, case=case_id, facts=facts, event_id=state.state_id)
-    await tx.flush()
-    return len(new)
 
 
 def _of(query: _Query, case: Case | None) -> _Query:

@@ -13,7 +13,7 @@ from console.output import AsJson, Column
 from sop.actions import names
 from sop.errors import Problem
 from sop.library import Library, directories, inspect
-from sop.loader import LoadedSop, sop_files
+from sop.loader import BESIDE, LoadedSop, sop_files
 from sop.model import Stage, Task
 from sop.schema import schema as json_schema
 
@@ -149,15 +149,20 @@ def schema(*, call: Here) -> None:
 
 def _checked(call: Call, paths: Sequence[Path]) -> tuple[list[str], list[Problem]]:
     """Return the files that were checked, and what is wrong with them."""
-    ours = Library.survey(directories(call.settings.sops), call.settings.actions)
+    folders = [path for path in paths if path.is_dir()]
+    known = Library.survey(directories([*call.settings.sops, *folders]), call.settings.actions)
     if not paths:
-        broken = {problem.source for problem in ours.problems}
-        return sorted({loaded.source for loaded in ours.sops.values()} | broken), list(ours.problems)
-    actions = names(call.settings.actions)
+        broken = {problem.source for problem in known.problems}
+        return sorted({loaded.source for loaded in known.sops.values()} | broken), list(known.problems)
+    actions, calendars = names(call.settings.actions), known.calendars.keys()
     files = list(_files(paths))
-    return [str(file) for file in files], [
-        problem for file in files for problem in inspect(file, ours.roles.keys(), actions, None, ours.calendars.keys())
-    ]
+    problems = [one for file in files for one in inspect(file, known.roles.keys(), actions, None, calendars)]
+    beside = [one for one in known.problems if _lies_beside(Path(one.source), folders)]
+    return [str(file) for file in files], [*problems, *beside]
+
+
+def _lies_beside(file: Path, folders: Sequence[Path]) -> bool:
+    return file.stem in BESIDE and file.parent in folders
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

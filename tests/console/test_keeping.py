@@ -181,6 +181,17 @@ class TestSops:
         assert [Path(file).name for file in said.json["checked"]] == ["broken.yaml", "phishing.yaml"]
         assert set(said.json["problems"][0]) == {"source", "line", "message", "next_step"}
 
+    def test_a_folder_is_checked_with_the_calendars_in_it(self, casewright, tmp_path):
+        text = (BUILT_IN / "phishing.yaml").read_text("utf-8")
+        (tmp_path / "mine.yaml").write_text(text.replace("\nversion:", "\nhours: office\nversion:", 1))
+        assert "no calendar 'office'" in casewright("sop", "check", tmp_path).err
+        (tmp_path / "calendars.yaml").write_text("office: {zone: Europe/Berlin, hours: {mon-fri: 08:00-17:00}}\n")
+        said = casewright("sop", "check", tmp_path)
+        assert (said.code, said.out) == (0, "1 SOP checked, nothing wrong\n")
+        (tmp_path / "calendars.yaml").write_text("office: {zone: Europe/Munich, hours: {mon-fri: 08:00-17:00}}\n")
+        said = casewright("sop", "check", tmp_path)
+        assert (said.code, "calendars.yaml:1: 'Europe/Munich' is no time zone" in said.err) == (1, True)
+
     def test_the_schema_is_the_one_that_is_kept(self, casewright):
         kept = json.loads((BUILT_IN.parent / "sop.schema.json").read_text("utf-8"))
         assert casewright("sop", "schema").json == kept

@@ -32,7 +32,7 @@ from case_store import (
 )
 from case_store.actor import Actor
 from case_store.alert_formats import ParsedAlert
-from case_store.audit import bundle, exports, keys, rotation, sequencer, trail
+from case_store.audit import bundle, exports, keys, rotation, sequencer
 from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
 from case_store.models import AuditEvent, AuditSink
@@ -295,8 +295,8 @@ VERBS: dict[str, Verb] = {
     "audit.rotation.rotate": Verb(
         on_store(lambda s, by: rotation.rotate(s.store, s.made, by=by, at=LATER)), log_keys_at_hand, about_no_row=True
     ),
-    "audit.trail.note_run_states": Verb(
-        lambda tx, s, by: trail.note_run_states(tx, next_state(s), by=by), writes_only_its_event=True
+    "audit.run_states.note_run_states": Verb(
+        lambda tx, s, by: audit.note_run_states(tx, next_state(s), by=by), writes_only_its_event=True
     ),
     "cases.open_case": Verb(
         lambda tx, s, by: cases.open_case(tx, world.sop(), "Next", alert=s.made, by=by, at=LATER), waiting_alert

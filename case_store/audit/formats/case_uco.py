@@ -6,14 +6,12 @@ SHA-256 and size. Identifiers are made from those of the events: the same event 
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from case_store.audit.formats import meaning
 from case_store.audit.formats.record import Format, Record
-from case_store.audit.formats.values import PRODUCT, product_version, visible
+from case_store.audit.formats.values import PRODUCT, json_line, product_version
 
 Node = dict[str, Any]
 
@@ -24,32 +22,22 @@ _CONTEXT: Final = {
     **{f"uco-{part}": f"{_UCO}{part}/" for part in ("action", "core", "identity", "observable", "tool", "types")},
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
-_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _CaseUco:
-    name: str = "case-uco"
-    suffix: str = ".jsonld"
-    line_end: str = "\n"
-    lines_stand_alone: bool = False
+def _begin() -> str:
+    """Open the document. The tool is its first node, so that every later one begins with a comma."""
+    tool = {"@id": _id("tool"), "@type": "uco-tool:Tool", "uco-core:name": PRODUCT}
+    tool["uco-tool:version"] = product_version()
+    return f'{{"@context":{json_line(_CONTEXT)},"@graph":[\n{json_line(tool)}\n'
 
-    def begin(self) -> str:
-        """Open the document. The tool is its first node, so that every later one begins with a comma."""
-        tool = {"@id": _id("tool"), "@type": "uco-tool:Tool", "uco-core:name": PRODUCT}
-        tool["uco-tool:version"] = product_version()
-        return f'{{"@context":{_encoder.encode(_CONTEXT)},"@graph":[\n{_encoder.encode(tool)}\n'
 
-    def line(self, record: Record) -> str:
-        file = meaning.evidence(record)
-        if file is None:
-            return ""
-        action = _action(record, file)
-        nodes = [action, *_investigation(record, action["@id"])]
-        return "".join(f",{visible(_encoder.encode(node))}" for node in nodes)
-
-    def end(self) -> str:
-        return "]}\n"
+def _line(record: Record) -> str:
+    file = meaning.evidence(record)
+    if file is None:
+        return ""
+    action = _action(record, file)
+    nodes = [action, *_investigation(record, action["@id"])]
+    return "".join(f",{json_line(node)}" for node in nodes)
 
 
 def _action(record: Record, file: Node) -> Node:
@@ -129,4 +117,6 @@ def _id(*parts: str) -> str:
     return f"urn:uuid:{uuid5(NAMESPACE_URL, 'casewright:' + '/'.join(parts))}"
 
 
-FORMAT: Final[Format] = _CaseUco()
+FORMAT: Final = Format(
+    name="case-uco", suffix=".jsonld", line=_line, begin=_begin, end=lambda: "]}\n", lines_stand_alone=False
+)

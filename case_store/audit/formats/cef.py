@@ -6,7 +6,6 @@ One event, one line. The dictionary of the format limits lengths; what is longer
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from case_store.audit.formats import meaning
@@ -21,24 +20,11 @@ _IN_EXTENSION: Final = re.compile("[\\\\=\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ESCAPES: Final = {"\\": "\\\\", "=": "\\=", "\n": "\\n", "\r": "\\r"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Cef:
-    name: str = "cef"
-    suffix: str = ".cef"
-    line_end: str = "\n"
-    lines_stand_alone: bool = True
-
-    def begin(self) -> str:
-        return ""
-
-    def line(self, record: Record) -> str:
-        severity = _SEVERITY[meaning.outcome(record)]
-        head = ["CEF:0", PRODUCT, PRODUCT, product_version(), record.type, meaning.title(record), str(severity)]
-        extension = " ".join(f"{key}={_value(value)}" for key, value in _extension(record).items() if value != "")
-        return "|".join([*map(_header, head), extension])
-
-    def end(self) -> str:
-        return ""
+def _line(record: Record) -> str:
+    severity = _SEVERITY[meaning.outcome(record)]
+    head = ["CEF:0", PRODUCT, PRODUCT, product_version(), record.type, meaning.title(record), str(severity)]
+    extension = " ".join(f"{key}={_value(value)}" for key, value in _extension(record).items() if value != "")
+    return "|".join([*map(_header, head), extension])
 
 
 def _extension(record: Record) -> dict[str, str | int]:
@@ -85,4 +71,4 @@ def _escaped(found: re.Match[str]) -> str:
     return _ESCAPES.get(char) or "\\" + visible(char)  # the backslash with which `visible` begins is escaped as well
 
 
-FORMAT: Final[Format] = _Cef()
+FORMAT: Final = Format(name="cef", suffix=".cef", line=_line)

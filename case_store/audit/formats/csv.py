@@ -5,7 +5,6 @@ Every cell is quoted, so that a spreadsheet which splits at semicolons splits no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from case_store.audit.formats import meaning
@@ -38,42 +37,32 @@ _FORMULAS: Final = frozenset("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - the ful
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060"
 
 
-@dataclass(frozen=True, slots=True)
-class _Csv:
-    name: str = "csv"
-    suffix: str = ".csv"
-    line_end: str = "\r\n"
-    lines_stand_alone: bool = True
+_LINE_END: Final = "\r\n"
 
-    def begin(self) -> str:
-        return _row(COLUMNS) + self.line_end
 
-    def line(self, record: Record) -> str:
-        event, actor, entity = record.event, record.event["actor"], record.event["entity"] or {}
-        return _row(
-            (
-                text(record.idx),
-                text(event.get("seq")),
-                event["ts"],
-                record.type,
-                meaning.outcome(record),
-                record.actor_name,
-                f"{actor['kind']}:{actor['id']}",
-                record.stream_name,
-                event["stream"],
-                text(entity.get("type")),
-                text(entity.get("id")),
-                text(entity.get("version")),
-                as_json(event["changes"]) if event["changes"] else "",
-                as_json(event["facts"]) if event["facts"] else "",
-                event["request_id"],
-                event["event_id"],
-                record.leaf,
-            )
+def _line(record: Record) -> str:
+    event, actor, entity = record.event, record.event["actor"], record.event["entity"] or {}
+    return _row(
+        (
+            text(record.idx),
+            text(event.get("seq")),
+            event["ts"],
+            record.type,
+            meaning.outcome(record),
+            record.actor_name,
+            f"{actor['kind']}:{actor['id']}",
+            record.stream_name,
+            event["stream"],
+            text(entity.get("type")),
+            text(entity.get("id")),
+            text(entity.get("version")),
+            as_json(event["changes"]) if event["changes"] else "",
+            as_json(event["facts"]) if event["facts"] else "",
+            event["request_id"],
+            event["event_id"],
+            record.leaf,
         )
-
-    def end(self) -> str:
-        return ""
+    )
 
 
 def cell(value: str) -> str:
@@ -88,4 +77,6 @@ def _row(cells: tuple[str, ...]) -> str:
     return ",".join(map(cell, cells))
 
 
-FORMAT: Final[Format] = _Csv()
+FORMAT: Final = Format(
+    name="csv", suffix=".csv", line=_line, begin=lambda: _row(COLUMNS) + _LINE_END, line_end=_LINE_END
+)

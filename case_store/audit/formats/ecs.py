@@ -5,13 +5,11 @@ Changes and facts are text: their names differ from event to event, and an index
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import Any, Final
 
 from case_store.audit.formats import meaning
 from case_store.audit.formats.record import Format, Record
-from case_store.audit.formats.values import as_json, product_version, visible
+from case_store.audit.formats.values import as_json, json_line, product_version
 
 VERSION: Final = "8.17.0"
 CATEGORIES: Final = {
@@ -32,25 +30,6 @@ TYPES: Final[dict[str, dict[meaning.Change, str]]] = {
     "api": {"create": "creation", "read": "access", "delete": "deletion", "other": "info"},
 }
 """`event.type` by the category and the kind of change; `change` for all else."""
-
-_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ecs:
-    name: str = "ecs"
-    suffix: str = ".ndjson"
-    line_end: str = "\n"
-    lines_stand_alone: bool = True
-
-    def begin(self) -> str:
-        return ""
-
-    def line(self, record: Record) -> str:
-        return visible(_encoder.encode(document(record)))
-
-    def end(self) -> str:
-        return ""
 
 
 def document(record: Record) -> dict[str, Any]:
@@ -107,4 +86,4 @@ def _rest(record: Record) -> dict[str, Any]:
     }
 
 
-FORMAT: Final[Format] = _Ecs()
+FORMAT: Final = Format(name="ecs", suffix=".ndjson", line=lambda record: json_line(document(record)))

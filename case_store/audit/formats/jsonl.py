@@ -2,27 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from case_store.audit.formats.record import Format, Record
+from case_store.audit.formats.record import Format
 
-
-@dataclass(frozen=True, slots=True)
-class _JsonLines:
-    name: str = "jsonl"
-    suffix: str = ".jsonl"
-    line_end: str = "\n"
-    lines_stand_alone: bool = True
-
-    def begin(self) -> str:
-        return ""
-
-    def line(self, record: Record) -> str:
-        return record.body
-
-    def end(self) -> str:
-        return ""
-
-
-FORMAT: Final[Format] = _JsonLines()
+FORMAT: Final = Format(name="jsonl", suffix=".jsonl", line=lambda record: record.body)

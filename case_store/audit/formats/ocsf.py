@@ -13,16 +13,14 @@ Alerts are entities here and no findings: whoever collects findings has them fro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 from case_store.audit.formats import meaning
 from case_store.audit.formats.ocsf_classes import account, api, entity, incident, stored_file, user_of
 from case_store.audit.formats.record import Format, Record
-from case_store.audit.formats.values import PRODUCT, cut, milliseconds, product_version, shown, visible
+from case_store.audit.formats.values import PRODUCT, cut, json_line, milliseconds, product_version, shown
 
 VERSION: Final = "1.8.0"
 INCIDENT, ACCOUNT, ACCESS, ENTITY, API, FILE = 2005, 3001, 3005, 3004, 6003, 6006
@@ -38,24 +36,6 @@ _CLASSES: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
 )
 _MOST_MESSAGE: Final = 1000
 _STATUS: Final = {"success": (1, "Success"), "failure": (2, "Failure"), "unknown": (0, "Unknown")}
-_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ocsf:
-    name: str = "ocsf"
-    suffix: str = ".ndjson"
-    line_end: str = "\n"
-    lines_stand_alone: bool = True
-
-    def begin(self) -> str:
-        return ""
-
-    def line(self, record: Record) -> str:
-        return visible(_encoder.encode(document(record)))
-
-    def end(self) -> str:
-        return ""
 
 
 def document(record: Record) -> dict[str, Any]:
@@ -128,4 +108,4 @@ def _unmapped(record: Record) -> dict[str, Any]:
     }
 
 
-FORMAT: Final[Format] = _Ocsf()
+FORMAT: Final = Format(name="ocsf", suffix=".ndjson", line=lambda record: json_line(document(record)))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from case_store.audit.merkle import leaf_hash
 
@@ -84,37 +84,24 @@ class Record:
         return self.event["facts"].get(name)
 
 
-class Format(Protocol):
-    """A way to write events. It keeps no state: the same record always gives the same line."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A way to write events. It keeps no state: the same record always gives the same line.
 
-    @property
-    def name(self) -> str:
-        """What people call it: `jsonl`, `cef`."""
-        ...
+    Attributes:
+        name: What people call it: `jsonl`, `cef`.
+        suffix: How a file of it ends: `.jsonl`.
+        line: Returns the event as one line, without a line end; nothing where the format has no place for it.
+        begin: Returns what a file starts with, line end included, or nothing.
+        end: Returns what a file ends with, line end included, or nothing.
+        line_end: What a file has between lines.
+        lines_stand_alone: Whether a line means something without `begin` and `end`.
+    """
 
-    @property
-    def suffix(self) -> str:
-        """How a file of it ends: `.jsonl`."""
-        ...
-
-    @property
-    def line_end(self) -> str:
-        """What a file has between lines."""
-        ...
-
-    @property
-    def lines_stand_alone(self) -> bool:
-        """Whether a line means something without `begin` and `end`."""
-        ...
-
-    def begin(self) -> str:
-        """Return what a file starts with, line end included, or nothing."""
-        ...
-
-    def line(self, record: Record) -> str:
-        """Return the event as one line, without a line end; nothing where the format has no place for it."""
-        ...
-
-    def end(self) -> str:
-        """Return what a file ends with, line end included, or nothing."""
-        ...
+    name: str
+    suffix: str
+    line: Callable[[Record], str]
+    begin: Callable[[], str] = str  # nothing
+    end: Callable[[], str] = str
+    line_end: str = "\n"
+    lines_stand_alone: bool = True

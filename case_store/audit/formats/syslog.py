@@ -6,7 +6,6 @@ The structured data has what the event is; the message has it in words, and chan
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from case_store.audit.formats import meaning
@@ -30,24 +29,11 @@ _ESCAPED: Final = re.compile(r'["\\\]]')
 _NOT_IN_A_HEADER: Final = re.compile("[^!-~]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Syslog:
-    name: str = "syslog"
-    suffix: str = ".log"
-    line_end: str = "\n"
-    lines_stand_alone: bool = True
-
-    def begin(self) -> str:
-        return ""
-
-    def line(self, record: Record) -> str:
-        priority = FACILITY * 8 + _SEVERITY[meaning.outcome(record)]
-        message_id = _NOT_IN_A_HEADER.sub("_", record.type)[:_MOST_MESSAGE_ID] or "-"
-        head = f"<{priority}>1 {record.event['ts']} - casewright - {message_id}"
-        return f"{head} {_structured(record)} {_BOM}{_message(record)}"
-
-    def end(self) -> str:
-        return ""
+def _line(record: Record) -> str:
+    priority = FACILITY * 8 + _SEVERITY[meaning.outcome(record)]
+    message_id = _NOT_IN_A_HEADER.sub("_", record.type)[:_MOST_MESSAGE_ID] or "-"
+    head = f"<{priority}>1 {record.event['ts']} - casewright - {message_id}"
+    return f"{head} {_structured(record)} {_BOM}{_message(record)}"
 
 
 def _structured(record: Record) -> str:
@@ -80,4 +66,4 @@ def _message(record: Record) -> str:
     return cut(f"{words} {as_json(told)}" if told else words, _MOST_MESSAGE)
 
 
-FORMAT: Final[Format] = _Syslog()
+FORMAT: Final = Format(name="syslog", suffix=".log", line=_line)

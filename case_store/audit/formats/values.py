@@ -15,6 +15,7 @@ WITHHELD: Final = "(withheld)"
 _DIGEST: Final = "_sd"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_as_ordered = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 # What some reader takes for the end of a line, or a terminal for a command: the controls of C0 and C1, DEL, and the
@@ -55,6 +56,11 @@ def text(value: Any) -> str:  # noqa: ANN401
         return ""
     told = shown(value)
     return told if isinstance(told, str) else _encoder.encode(told)
+
+
+def json_line(document: object) -> str:
+    """Return a document as JSON on one line, its fields in the order they have."""
+    return visible(_as_ordered.encode(document))
 
 
 def visible(line: str) -> str:

@@ -1,5 +1,6 @@
 """`calendars.yaml`: read as meant, and each mistake said with its line."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 from sop.calendars import load_calendars, loads_calendars
 from sop.errors import SopRefused
+from sop.loader import loads
+
+HOW_TO = Path(__file__).parents[3] / "docs" / "howto" / "times.md"
 
 OFFICE = """\
 office:
@@ -70,6 +74,15 @@ def test_all_mistakes_are_said_at_once():
 def test_what_is_no_list_of_calendars_is_refused(text: str):
     with pytest.raises(SopRefused):
         loads_calendars(text)
+
+
+def test_the_examples_of_the_how_to_can_be_used():
+    sop, calendars = re.findall(r"```yaml\n(.*?)```", HOW_TO.read_text("utf-8"), re.DOTALL)
+    (calendar,) = loads_calendars(calendars).values()
+    loaded = loads(f"sop: lost\nversion: 1\ntitle: A laptop is gone\n{sop}").sop
+    assert loaded.hours == "office"
+    afternoon = datetime(2026, 11, 26, 15, tzinfo=UTC)  # Thursday, 16:00 there: as the text below the example says
+    assert calendar.after(afternoon, timedelta(hours=8)) == datetime(2026, 11, 30, 8, tzinfo=UTC)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):

@@ -62,6 +62,17 @@ def test_an_sop_of_ones_own_replaces_ours_and_brings_its_roles(tmp_path):
     assert "ransomware" in loaded.sops
 
 
+def test_calendars_lie_beside_the_sops_that_name_them(tmp_path):
+    file = write(tmp_path, "mine.yaml", "mine", role="analyst")
+    file.write_text(file.read_text().replace("version: 1\n", "version: 1\nhours: office\n"))
+    assert [one.line for one in Library.survey(directories([tmp_path])).problems] == [3]  # nobody knows these hours
+    (tmp_path / "calendars.yaml").write_text("office: {zone: UTC, hours: {mon-fri: 08:00-17:00}}\n")
+    assert Library.load(directories([tmp_path])).get("mine").sop.hours == "office"
+    (tmp_path / "calendars.yaml").write_text("office: {zone: UTC, hours: {mon-fri: 8-17}}\n")
+    sources = [Path(one.source).name for one in Library.survey(directories([tmp_path])).problems]
+    assert sources == ["calendars.yaml", "mine.yaml"]
+
+
 def test_a_broken_file_stops_only_itself(tmp_path):
     write(tmp_path, "good.yaml", "good")
     bad = write(tmp_path, "bad.yaml", "bad", role="nobody")
