@@ -37,6 +37,8 @@ class Plan:
     form: Format
     head: str
     by: "Actor"
+    personal: bool
+    """With the personal values that are disclosed."""
     expected: int | None = None
     """About how many events there are, for the bar."""
 
@@ -47,6 +49,7 @@ class State:
 
     format: str
     head: str
+    personal: bool
     selection: dict[str, Any]
     export: str
     last: int
@@ -85,9 +88,12 @@ async def to_file(store: "CaseStore", path: Path, plan: Plan, call: "Call", *, r
 
 async def _begun(store: "CaseStore", part: "_Part", plan: Plan, call: "Call") -> State:
     selection, form = plan.selection, plan.form.name
-    begun = await exports.begin(store, selection, form, by=plan.by, at=call.now, request_id=call.request_id)
-    head = plan.head.encode()
-    state = State(form, plan.head, selection.facts(), begun.event_id, begun.last, after=0, size=len(head), events=0)
+    facts = exports.told_of(plan.form, personal=plan.personal)
+    begun = await exports.begin(
+        store, selection, form, by=plan.by, at=call.now, request_id=call.request_id, facts=facts
+    )
+    head, told = plan.head.encode(), selection.facts()
+    state = State(form, plan.head, plan.personal, told, begun.event_id, begun.last, after=0, size=len(head), events=0)
     part.write(head)
     part.save(state)
     return state
@@ -95,7 +101,8 @@ async def _begun(store: "CaseStore", part: "_Part", plan: Plan, call: "Call") ->
 
 async def _take_up(store: "CaseStore", part: "_Part", state: State, plan: Plan, call: "Call") -> None:
     """Check that it is the same export, and cut off what is not safe."""
-    if (state.format, state.selection, state.head) != (plan.form.name, plan.selection.facts(), plan.head):
+    then = (state.format, state.selection, state.head, state.personal)
+    if then != (plan.form.name, plan.selection.facts(), plan.head, plan.personal):
         told = " ".join(f"{name} {value}" for name, value in state.selection.items())
         raise FileRefused(
             f"the export that was interrupted is another one: format {state.format}, {told}",
@@ -113,7 +120,9 @@ async def _written(store: "CaseStore", part: "_Part", state: State, plan: Plan, 
         task = bar.add_task("events", total=plan.expected, completed=state.events)
         size, events, seen = state.size, state.events, 0
         try:
-            missing = exports.lines(store, plan.selection, plan.form, state.begun(), after=state.after)
+            missing = exports.lines(
+                store, plan.selection, plan.form, state.begun(), after=state.after, personal=plan.personal
+            )
             async with aclosing(missing) as found:
                 async for after, line in found:
                     content = line.encode()

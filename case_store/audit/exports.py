@@ -10,12 +10,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from sqlalchemy import Row, Select, select, text
 
 from case_store.actor import Actor
+from case_store.audit import private
 from case_store.audit.events import rfc3339
 from case_store.audit.formats import FORMATS, Format, Names, Record
 from case_store.audit.ledger import stream_of
@@ -74,6 +76,8 @@ class Selection:
 
 
 ALL: Final = Selection()
+_BARE: Final = "jsonl"
+"""The format that is the record itself: it needs neither names nor places in the tree, and shows no values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ async def export(
     *,
     selection: Selection = ALL,
     form: Format = FORMATS["jsonl"],
+    personal: bool = True,
     by: Actor,
     at: datetime,
     request_id: str | None = None,
@@ -111,16 +116,18 @@ async def export(
         case: Only this case; the same as a selection of it.
         selection: Which events.
         form: The format; without one JSON Lines, one canonical body a line.
+        personal: Show the personal values that are disclosed; JSON Lines only ever have the commitments.
         by: Who exports.
         at: Now.
         request_id: The request that the event names.
     """
     wanted = Selection(case=case) if case is not None else selection
-    begun = await begin(store, wanted, form.name, by=by, at=at, request_id=request_id)
+    facts = told_of(form, personal=personal)
+    begun = await begin(store, wanted, form.name, by=by, at=at, request_id=request_id, facts=facts)
     count = 0
     if head := form.begin():
         out.write(head)
-    async with aclosing(lines(store, wanted, form, begun)) as found:
+    async with aclosing(lines(store, wanted, form, begun, personal=personal)) as found:
         async for _, line in found:
             if line:
                 out.write(line)
@@ -128,6 +135,11 @@ async def export(
     if foot := form.end():
         out.write(foot)
     return Exported(count, begun.event_id)
+
+
+def told_of(form: Format, *, personal: bool) -> dict[str, object]:
+    """Return what an export's event says of personal values; nothing for JSON Lines, which never show any."""
+    return {} if form.name == _BARE else {"personal": personal}
 
 
 async def begin(
@@ -168,14 +180,14 @@ async def resume(
 
 
 async def lines(
-    store: CaseStore, selection: Selection, form: Format, begun: Begun, *, after: int = 0
+    store: CaseStore, selection: Selection, form: Format, begun: Begun, *, after: int = 0, personal: bool = True
 ) -> AsyncGenerator[tuple[int, str]]:
     """Yield the place of each event in the trail and its line, line end included; empty where the format has none.
 
     Events are never changed, and no event comes in before the one of the export: so `after`, the place of the last
     event that is already written, goes on exactly there, also days later. Whoever breaks off closes it (`aclosing`).
     """
-    bare = form.name == "jsonl"  # needs neither names nor places in the tree
+    bare = form.name == _BARE
     before = selection.narrow(_columns(bare=bare)).where(AuditEvent.id > after, AuditEvent.id < begun.last)
     itself = _columns(bare=bare).where(AuditEvent.id > after, AuditEvent.id == begun.last)
     async with store.reading() as tx:
@@ -183,8 +195,10 @@ async def lines(
         for query in (before, itself):
             async for rows in await _chunks(tx, query):
                 known = Names() if bare else await names.of(tx, rows)
-                for row in rows:
-                    line = form.line(Record.of(row.body, row.leaf, None if bare else row.idx, known))
+                shown = personal and not bare
+                bodies = await private.read(tx, [row.body for row in rows], gone=None) if shown else repeat(None)
+                for row, body in zip(rows, bodies, strict=False):
+                    line = form.line(Record.of(row.body, row.leaf, None if bare else row.idx, known, body))
                     yield row.id, line and line + form.line_end
 
 

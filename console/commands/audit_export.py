@@ -61,6 +61,7 @@ class _File:
     format: FormatName
     resume: bool
     bom: bool
+    personal: bool
 
 
 async def export(
@@ -77,7 +78,7 @@ async def export(
     ] = None,
     no_evidence: Annotated[bool, Parameter(negative=(), help="Leave the files of evidence out of the bundle.")] = False,
     without_personal: Annotated[
-        bool, Parameter(negative=(), help="Leave out of the bundle what is personal: disclosures, report, evidence.")
+        bool, Parameter(negative=(), help="Leave out what is personal; of a bundle: disclosures, report, evidence.")
     ] = False,
     call: Here,
 ) -> None:
@@ -90,7 +91,8 @@ async def export(
     That you export is itself on record: it is the last line of every export, so a file without it is not whole. A file
     that is interrupted goes on with --resume and the same options.
     """
-    _refuse_contradictions(which, _File(out=out, format=format, resume=resume, bom=bom), bundle)
+    file = _File(out=out, format=format, resume=resume, bom=bom, personal=not without_personal)
+    _refuse_contradictions(which, file, bundle)
     async with call.store() as store:
         async with store.reading() as tx:
             by = Actor.person(await call.person(tx))
@@ -99,7 +101,7 @@ async def export(
             kept = _Kept(evidence=not (no_evidence or without_personal), personal=not without_personal)
             await _write_bundle(store, bundle, selection.case, by, call, kept)
             return
-        await _write(store, _File(out=out, format=format, resume=resume, bom=bom), selection, by, call)
+        await _write(store, file, selection, by, call)
 
 
 def _refuse_contradictions(which: Which, file: _File, bundle: Path | None) -> None:
@@ -125,11 +127,13 @@ async def _write(store: CaseStore, file: _File, selection: Selection, by: Actor,
         with lines_to(None, call.printer.err, expected=expected) as sink:
             if file.bom:
                 sink.write(csv.BOM)
-            at, request = call.now, call.request_id
-            await audit.export(store, sink, selection=selection, form=form, by=by, at=at, request_id=request)
+            at, request, personal = call.now, call.request_id, file.personal
+            await audit.export(
+                store, sink, selection=selection, form=form, personal=personal, by=by, at=at, request_id=request
+            )
         return
     head = (csv.BOM if file.bom else "") + form.begin()
-    plan = exporting.Plan(selection, form, head, by, expected)
+    plan = exporting.Plan(selection, form, head, by, file.personal, expected)
     done = await exporting.to_file(store, file.out, plan, call, resume=file.resume)
     call.printer.say(f"{done.events} events written to {file.out}")
 

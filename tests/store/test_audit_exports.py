@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from case_store import audit
+from case_store import audit, notes, privacy
 from case_store.actor import Actor
 from case_store.audit import Selection, exports, keys, sequencer
 from case_store.audit.formats import FORMATS
@@ -31,10 +31,12 @@ async def cases(store: CaseStore) -> list[Case]:
     return made
 
 
-async def exported(store: CaseStore, selection: Selection, form: str = "jsonl", by: Actor = BY) -> str:
+async def exported(
+    store: CaseStore, selection: Selection, form: str = "jsonl", by: Actor = BY, *, personal: bool = True
+) -> str:
     out = io.StringIO(newline="")
     at = NOW + timedelta(days=1)
-    await audit.export(store, out, selection=selection, form=FORMATS[form], by=by, at=at)
+    await audit.export(store, out, selection=selection, form=FORMATS[form], personal=personal, by=by, at=at)
     return out.getvalue()
 
 
@@ -127,3 +129,31 @@ class TestGoingOn:
         for other in (exports.Begun("some-other", begun.last), exports.Begun(begun.event_id, begun.last - 1)):
             with pytest.raises(NoSuchExport, match="not on record here"):
                 await exports.resume(store, other, Selection(), by=BY, at=LATER)
+
+
+class TestPersonalValues:
+    """Formats for people and SIEMs show what is disclosed; the record itself has the commitments."""
+
+    @pytest.mark.parametrize("form", sorted(FORMATS.keys() - {"jsonl", "case-uco"}))
+    async def test_are_shown_unless_somebody_wants_them_left_out(self, store: CaseStore, cases: list[Case], form: str):
+        shown = await exported(store, Selection(case=cases[0]), form)
+        assert "Odd mail" in shown
+        without = await exported(store, Selection(case=cases[0]), form, personal=False)
+        assert ("Odd mail" in without, "(withheld)" in without) == (False, True)
+
+    async def test_that_were_erased_are_withheld(self, store: CaseStore, cases: list[Case]):
+        async with store.transaction() as tx:
+            note = await notes.add(tx, cases[0], "Lena clicked on it.", author=BY, by=BY, at=NOW)
+        assert "Lena clicked" in await exported(store, Selection(case=cases[0]), "csv")
+        async with store.transaction() as tx:
+            await privacy.redact(tx, cases[0], note.id, basis="test", by=BY, at=LATER)
+        told = await exported(store, Selection(case=cases[0]), "csv")
+        assert ("Lena clicked" in told, "Odd mail" in told, "(withheld)" in told) == (False, True, True)
+
+    async def test_are_never_in_json_lines_and_the_event_of_the_export_says_which(self, store: CaseStore, cases):
+        lines = await exported(store, Selection(case=cases[0]))
+        assert ("Odd mail" in lines, '{"_sd":' in lines) == (False, True)
+        assert "personal" not in json.loads(lines.splitlines()[-1])["facts"]
+        for personal in (True, False):
+            told = await exported(store, Selection(case=cases[0]), "ecs", personal=personal)
+            assert f'"personal\\":{str(personal).lower()}' in told.splitlines()[-1]

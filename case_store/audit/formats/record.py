@@ -39,23 +39,32 @@ class Record:
     """One event on its way out.
 
     `body` is its canonical JSON, byte for byte. `leaf` is its leaf hash in hexadecimal; `idx` its place in the tree,
-    None while it is not sealed.
+    None while it is not sealed. `disclosed` is the body with the personal values that may be shown, None to show none.
     """
 
     body: str
     leaf: str
     idx: int | None = None
     names: Names = field(default_factory=Names)
+    disclosed: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, body: str, leaf: bytes | None = None, idx: int | None = None, names: Names | None = None) -> Self:
+    def of(
+        cls,
+        body: str,
+        leaf: bytes | None = None,
+        idx: int | None = None,
+        names: Names | None = None,
+        disclosed: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Take an event as the case store keeps it; events of schema version 1 come without a leaf hash."""
-        return cls(body=body, leaf=(leaf or leaf_hash(body.encode())).hex(), idx=idx, names=names or Names())
+        found = (leaf or leaf_hash(body.encode())).hex()
+        return cls(body=body, leaf=found, idx=idx, names=names or Names(), disclosed=disclosed)
 
     @cached_property
     def event(self) -> Mapping[str, Any]:
         """The body, parsed when it is asked for: JSON Lines do not need it."""
-        parsed: dict[str, Any] = json.loads(self.body)
+        parsed: Mapping[str, Any] = json.loads(self.body) if self.disclosed is None else self.disclosed
         return parsed
 
     @property
