@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from case_store import durable
 from case_store.errors import StoreError
 
 Content = bytes | Path | AsyncIterable[bytes]
@@ -125,7 +126,7 @@ class Blobs:
             path.unlink()
         except FileNotFoundError:
             return False
-        _fsync_folder(path.parent)
+        durable.sync_folder(path.parent)
         return True
 
     def _read(self, sha256: str) -> bytes:
@@ -166,8 +167,8 @@ class _Writer:
         if not self._is_kept(stored):
             stored.path.parent.mkdir(mode=0o700, exist_ok=True)
             self._temporary.replace(stored.path)
-            _fsync_folder(stored.path.parent)
-            _fsync_folder(stored.path.parent.parent)
+            durable.sync_folder(stored.path.parent)
+            durable.sync_folder(stored.path.parent.parent)
         return stored
 
     def discard(self) -> None:
@@ -178,11 +179,3 @@ class _Writer:
     def _is_kept(stored: Stored) -> bool:
         # A file of another size is what a broken disk leaves: replacing it with the right bytes repairs it.
         return stored.path.is_file() and stored.path.stat().st_size == stored.size
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

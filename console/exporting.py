@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from case_store import durable
 from case_store.audit import Exported, Selection, exports
 from case_store.audit.exports import Begun
 from case_store.audit.formats import Format
@@ -182,14 +183,14 @@ class _Part:
             out.flush()
             os.fsync(out.fileno())
         new.replace(self._state)
-        _sync_folder(self._path)
+        durable.sync_folder(self._path.parent)
 
     def finish(self, foot: str) -> None:
         """Let the file appear."""
         self.write(foot.encode())
         self._sync()
         _beside(self._path, ".part").replace(self._path)
-        _sync_folder(self._path)
+        durable.sync_folder(self._path.parent)
         self._state.unlink(missing_ok=True)
 
     def _sync(self) -> None:
@@ -239,11 +240,3 @@ def _private(path: Path, more: int = 0) -> BinaryIO:
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -18,6 +18,7 @@ from typing import Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from case_store import durable
 from case_store.audit.checkpoints import NoteRefused, Signer
 from case_store.errors import AuditKeyUnusable
 
@@ -37,7 +38,7 @@ def create(file: Path, name: str | None = None) -> None:
         os.fsync(out.fileno())
         with suppress(FileExistsError):
             os.link(out.name, file)
-    sync_folder(file.parent)
+    durable.sync_folder(file.parent)
 
 
 def load(file: Path, form: str) -> Signer:
@@ -65,22 +66,7 @@ def load(file: Path, form: str) -> Signer:
 def publish(file: Path, line: str) -> None:
     """Write the public key beside the private one, if it is not there yet."""
     if not file.exists() or file.read_text(encoding="ascii", errors="replace") != f"{line}\n":
-        write_whole(file, f"{line}\n", mode=0o644)
-
-
-def write_whole(file: Path, text: str, *, mode: int = 0o600) -> None:
-    """Write a file so that after a crash it is the old one or the new one, never half of it."""
-    with NamedTemporaryFile(dir=file.parent, prefix=".new-", delete=False) as out:
-        try:
-            out.write(text.encode())
-            out.flush()
-            os.fchmod(out.fileno(), mode)
-            os.fsync(out.fileno())
-            Path(out.name).replace(file)
-        except BaseException:
-            Path(out.name).unlink(missing_ok=True)
-            raise
-    sync_folder(file.parent)
+        durable.write_whole(file, f"{line}\n", mode=0o644)
 
 
 @contextmanager
@@ -90,14 +76,5 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that names which were given in a folder are there after the power went."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from case_store import durable
 from case_store.audit import keyfile
 from case_store.audit.checkpoints import NoteRefused, Signer, VerifierKey
 from case_store.errors import AuditKeyUnusable
@@ -121,7 +122,7 @@ def _put_in_place(folder: Path, current: str, *, destroy_old: bool) -> Signer | 
         with suppress(FileExistsError):
             os.link(private, archived(folder, there.verifier()))
     following.replace(private)
-    keyfile.sync_folder(folder)
+    durable.sync_folder(folder)
     return signer
 
 
@@ -133,7 +134,7 @@ def destroy(folder: Path, old: VerifierKey) -> None:
     """
     try:
         archived(folder, old).unlink(missing_ok=True)
-        keyfile.sync_folder(folder)
+        durable.sync_folder(folder)
     except OSError as error:
         raise _unusable(error, archived(folder, old)) from error
 

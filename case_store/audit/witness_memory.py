@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from case_store import durable
 from case_store.audit import keyfile
 from case_store.audit.checkpoints import Checkpoint, NoteRefused, Signer, VerifierKey, body_of, witnessed
 from case_store.audit.witness import LogKeys, Request, Seen, judge
@@ -80,7 +81,7 @@ class Memory:
         line = self._signer.cosign(request.note, at)
         try:
             content = _signed_by(checkpoint.origin, request.note) + line
-            keyfile.write_whole(self._file(checkpoint.origin), content, mode=0o644)
+            durable.write_whole(self._file(checkpoint.origin), content, mode=0o644)
         except OSError as error:
             raise WitnessStateUnusable(
                 f"{error.filename or self._folder}: {error.strerror}", next_step="make room, or see the permissions"

@@ -13,8 +13,10 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
+from case_store import durable
 from case_store.sinks.contract import Line, SinkDown
 
 _OPEN: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
@@ -47,7 +49,7 @@ def _opened(path: str) -> Iterator[int]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield file
         if not existed:
-            _keep_name(path)
+            durable.sync_folder(Path(path).parent)
     finally:
         os.close(file)
 
@@ -72,12 +74,3 @@ def _write_all(file: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(file, rest) :]
-
-
-def _keep_name(path: str) -> None:
-    """Have the disk keep that the file is there, not only what is in it."""
-    folder = os.open(os.path.dirname(path) or "/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
