@@ -1,15 +1,17 @@
 """The writing part of `bench.audit`: changes with and without their audit events, and the sequencer."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import event, insert, text, update
+from sqlalchemy import event, insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from case_store import migrate
@@ -185,11 +187,12 @@ async def _audited(url: str, folder: Path) -> CaseStore:
 
 
 async def _without_triggers(engine: AsyncEngine) -> None:
-    async with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":
-            for name in (await connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))).all():
-                await connection.exec_driver_sql(f"DROP TRIGGER {name[0]}")
-        else:
+    if engine.dialect.name == "sqlite":  # by a connection that is not ours: ours may not drop triggers
+        with closing(sqlite3.connect(str(engine.url.database), isolation_level=None)) as strange:
+            for (name,) in strange.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                strange.execute(f"DROP TRIGGER {name}")
+    else:
+        async with engine.begin() as connection:
             await connection.exec_driver_sql(_WITHOUT_TRIGGERS)
 
 
