@@ -30,6 +30,8 @@ WAITS = "only an event that is not in the tree waits for it"
 LEAF = "a leaf is that of its event, and comes after the last one"
 TREE = "the tree is as large as it has leaves"
 _WAITING = "FROM audit_pending p JOIN audit_events e ON e.event_id = p.event_id LIMIT 1"
+_SEALED = "(SELECT event_id FROM audit_leaves LIMIT 1)"
+_QUEUED = "e.event_id, e.leaf FROM audit_pending p JOIN audit_events e ON e.event_id = p.event_id"
 _NEXT = "(SELECT max(idx) + 1 FROM audit_leaves)"
 _LONGEST = "(SELECT stream FROM audit_streams ORDER BY seq DESC LIMIT 1)"
 _ANOTHER_NAME = (
@@ -75,10 +77,11 @@ ON_POSTGRESQL = {
     "give a stream another's name": ("UPDATE audit_streams SET stream = stream || 'x', seq = seq + 1", MOVES),
     "forget a stream": ("DELETE FROM audit_streams", "audit_streams"),
     "empty the streams": ("TRUNCATE audit_streams", "audit_streams"),
-    "queue another in its place": ("UPDATE audit_pending SET event_id = 'x'", "audit_pending"),
+    "queue another in its place": (f"UPDATE audit_pending SET event_id = {_SEALED}", "kept as they are"),
     "empty the queue": ("TRUNCATE audit_pending", "audit_pending"),
     "take an event out of the queue": ("DELETE FROM audit_pending", "an event waits until it is in the tree"),
     "a leaf far away": (f"INSERT INTO audit_leaves SELECT 9999, e.event_id, e.leaf {_WAITING}", LEAF),
+    "leaves with a gap": (f"INSERT INTO audit_leaves SELECT {_NEXT} + 7 * row_number() OVER () - 7, {_QUEUED}", LEAF),
     "a leaf before the first": (f"INSERT INTO audit_leaves SELECT -1, e.event_id, e.leaf {_WAITING}", LEAF),
     "a leaf of another event": (f"INSERT INTO audit_leaves SELECT {_NEXT}, e.event_id, sha256('x') {_WAITING}", LEAF),
     "a second tree": ("INSERT INTO audit_tree VALUES (2, 0, '')", "audit_tree"),
