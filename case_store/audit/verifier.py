@@ -22,17 +22,22 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
+import signal
 import sys
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 CODES = {
     "altered": 10,
@@ -374,6 +379,10 @@ class Bundle:
         except _DAMAGE as error:
             raise Found("altered", f"{name} is not in the bundle, or is damaged ({error})") from None
 
+    def size(self, name: str) -> int:
+        """Return how large the zip says a file is; 0 if it is not there."""
+        return self.zip.getinfo(name).file_size if name in self.zip.namelist() else 0
+
     def digest(self, name: str) -> str:
         """Return the SHA-256 of a file."""
         digest = hashlib.sha256()
@@ -391,6 +400,93 @@ def _lines(file: IO[bytes], name: str) -> Iterator[bytes]:
         if not line.endswith(b"\n"):
             raise Found("truncated", f"{name} ends in the middle of a line")
         yield line[:-1]
+
+
+class Form(NamedTuple):
+    """What the checks need of an event; the whole body only of the few kinds that tell them more."""
+
+    leaf: bytes
+    stream: str
+    version: object
+    seq: object
+    prev: object
+    type: str
+    event_id: object
+    body: dict[str, Any] | None
+
+
+_TELLING = {"audit.exported", "evidence.attached", "evidence.linked", "privacy.erased"}
+_MANY_LINES, _MANY_BYTES = 500, 2**20
+_WORTH_HELP = 32 * 2**20
+
+
+def form_of(line: bytes) -> Form | str:
+    """Return what the checks need of an event, or what is wrong with its form."""
+    try:
+        text = line.decode()
+        body, _ = _read(text)  # what may stand after it is not canonical
+        again = _canonical(body)
+        kind, get = body["type"], body.get
+        telling = body if kind in _TELLING else None
+        form = Form(
+            _leaf(line), body["stream"], body["schema_v"], get("seq"), get("prev"), kind, get("event_id"), telling
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return "is no event"
+    return form if again == text else "is not in its canonical form"
+
+
+def forms(lines: Iterator[bytes], helpers: int) -> Iterator[Form | str]:
+    """Return the form of each line, in their order; so many processes help, with a few blocks of lines at a time."""
+    if helpers < 2:
+        yield from map(form_of, lines)
+        return
+    try:
+        with ProcessPoolExecutor(helpers, initializer=_leave_interrupts) as pool:
+            waiting = deque[Future[list[Form | str]] | Found]()
+            for block in _blocks(lines):
+                waiting.append(block if isinstance(block, Found) else pool.submit(_forms_of, block))
+                if len(waiting) > 2 * helpers:
+                    yield from _result(waiting.popleft())
+            while waiting:
+                yield from _result(waiting.popleft())
+    except (BrokenProcessPool, ImportError, OSError) as error:
+        raise Unreadable(f"the processes that help have failed ({error}); try again with --processes 1") from None
+
+
+def _cores() -> int:
+    return min(os.cpu_count() or 1, 8)
+
+
+def _leave_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that is helped ends
+
+
+def _blocks(lines: Iterator[bytes]) -> Iterator[list[bytes] | Found]:
+    """Return lines in blocks; what is found in between comes after the lines before it."""
+    block, size = list[bytes](), 0
+    try:
+        for line in lines:
+            block.append(line)
+            size += len(line)
+            if len(block) == _MANY_LINES or size > _MANY_BYTES:
+                yield block
+                block, size = [], 0
+    except Found as found:
+        yield block
+        yield found
+    else:
+        yield block
+
+
+def _forms_of(block: list[bytes]) -> list[Form | str]:
+    return list(map(form_of, block))
+
+
+def _result(of: Future[list[Form | str]] | Found) -> list[Form | str]:
+    if isinstance(of, Found):
+        raise of
+    return of.result()
 
 
 def evidence_in(body: dict[str, Any]) -> str | None:
@@ -451,11 +547,12 @@ class Check:
     now: datetime
     say: Callable[[str], None]
     must_be_sealed: bool = False
+    processes: int | None = None
     witnesses: list[Key] = field(default_factory=list)
     earlier: list[Key] = field(default_factory=list)
     tree: Tree = field(default_factory=Tree)
     heads: dict[str, tuple[int, str | None]] = field(default_factory=dict)
-    last: dict[str, Any] | None = None
+    last: object = None
     evidence: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
     checkpoint: Checkpoint = Checkpoint(0, b"", None)
@@ -530,8 +627,8 @@ class Check:
         """All events, in the order of the tree: the root is computed anew."""
         at_size = {0: self.tree.root()}
         wanted = {one.size for one in (self.checkpoint, self.pinned) if one}
-        for line in self.bundle.lines("events.jsonl"):
-            self.tree.add(self._event(line))
+        for form in self._forms():
+            self.tree.add(self._event(form))
             if self.tree.size in wanted:
                 at_size[self.tree.size] = self.tree.root()
         if self.checkpoint.size > self.tree.size:
@@ -545,8 +642,8 @@ class Check:
     def _case(self) -> str:
         """The events of one stream, each with the proof that it is in the tree."""
         proofs = self.bundle.lines("proofs.jsonl")
-        for line in self.bundle.lines("events.jsonl"):
-            leaf, proof = self._event(line), self._proof(next(proofs, b""))
+        for form in self._forms():
+            leaf, proof = self._event(form), self._proof(next(proofs, b""))
             if proof is None:
                 self.unsealed += 1
                 continue
@@ -570,51 +667,50 @@ class Check:
         except (ValueError, KeyError, TypeError):
             raise Found("altered", f"the proof of event {self.count} cannot be read") from None
 
-    def _event(self, line: bytes) -> bytes:
+    def _forms(self) -> Iterator[Form | str]:
+        much = self.bundle.size("events.jsonl") > _WORTH_HELP
+        return forms(self.bundle.lines("events.jsonl"), self.processes or (_cores() if much else 1))
+
+    def _event(self, form: Form | str) -> bytes:
         """Check one event's form and place in its stream; return its leaf hash."""
         self.count += 1
-        try:
-            text = line.decode()
-            body, _ = _read(text)  # what may stand after it is not canonical
-            stream, version = body["stream"], body["schema_v"]
-            again = _canonical(body)
-        except (ValueError, KeyError, TypeError):
-            raise Found("altered", f"event {self.count} is no event") from None
-        if again != text:
-            raise Found("altered", f"event {self.count} is not in its canonical form")
-        leaf, (seq, head) = _leaf(line), self.heads.get(stream, (0, None))
-        if version != 1:
-            self._require_place(body, seq, head)
+        if isinstance(form, str):
+            raise Found("altered", f"event {self.count} {form}")
+        seq, head = self.heads.get(form.stream, (0, None))
+        if form.version != 1:
+            self._require_place(form, seq, head)
             self.numbered = True
         elif self.numbered:
             raise Found("altered", f"event {self.count} has no number, and one before it has: it was put in by hand")
-        self.heads[stream] = (seq + 1, leaf.hex())
-        self.last = body
-        if body.get("type") == "audit.exported" and body.get("event_id") == self.bundle.manifest.get("export"):
+        self.heads[form.stream] = (seq + 1, form.leaf.hex())
+        self.last = form.event_id
+        if form.body:
+            self._learn(form.body)
+        return form.leaf
+
+    def _learn(self, body: dict[str, Any]) -> None:
+        if body["type"] == "audit.exported" and body.get("event_id") == self.bundle.manifest.get("export"):
             self.tells_of_export = body
         if (digest := evidence_in(body)) is not None:
             self.evidence.add(digest)
-        if body.get("type") == "privacy.erased" and body["facts"].get("sha256"):
+        if body["type"] == "privacy.erased" and body["facts"].get("sha256"):
             self.erased.add(body["facts"]["sha256"])
-        return leaf
 
-    def _require_place(self, body: dict[str, Any], seq: int, head: str | None) -> None:
-        if type(body.get("seq")) is int and body["seq"] == seq + 1 and body.get("prev") == head:
+    def _require_place(self, form: Form, seq: int, head: str | None) -> None:
+        if type(form.seq) is int and form.seq == seq + 1 and form.prev == head:
             return
-        name = f"event {self.count} ({body.get('type')} in {body['stream']})"
-        if not isinstance(body.get("seq"), int) or body["seq"] <= seq:
-            raise Found("altered", f"{name} has the number {body.get('seq')} after {seq}")
-        if body["seq"] > seq + 1:
-            raise Found(
-                "missing", f"{name} has the number {body['seq']}, and {body['seq'] - seq - 1} before it are missing"
-            )
+        name = f"event {self.count} ({form.type} in {form.stream})"
+        if not isinstance(form.seq, int) or form.seq <= seq:
+            raise Found("altered", f"{name} has the number {form.seq} after {seq}")
+        if form.seq > seq + 1:
+            raise Found("missing", f"{name} has the number {form.seq}, and {form.seq - seq - 1} before it are missing")
         raise Found("altered", f"{name} does not follow the event before it: that one was changed")
 
     def _complete(self) -> str:
         told = self.tells_of_export
         if told is None:
             raise Found("truncated", "the event that tells of this export is not in it")
-        if self.bundle.manifest.get("scope") != "all" and told is not self.last:
+        if self.bundle.manifest.get("scope") != "all" and told["event_id"] != self.last:
             raise Found("altered", "events stand after the one that tells of this export")
         return f"exported {told['ts']} by {told['actor']['kind']} {told['actor']['id']}"
 
@@ -700,6 +796,7 @@ def verify(
     max_age: timedelta | None = None,
     must_be_sealed: bool = False,
     witnesses: list[str] | None = None,
+    processes: int | None = None,
     now: datetime | None = None,
     say: Callable[[str], None] = _to_stdout,
 ) -> int:
@@ -713,6 +810,7 @@ def verify(
             now or datetime.now(UTC),
             say,
             must_be_sealed,
+            processes,
             [Key.parse(one, algorithm=4) for one in witnesses or []],
         )
         check.run()
@@ -748,6 +846,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--sealed", action="store_true", help="refuse a bundle with events that are not in the tree yet"
     )
+    parser.add_argument(
+        "--processes", type=int, metavar="N", help="how many read events; without it one, and of a great log all cores"
+    )
     given = parser.parse_args(arguments)
     try:
         key = given.key.read_text(encoding="ascii")
@@ -757,7 +858,13 @@ def main(arguments: list[str] | None = None) -> int:
         _to_stdout(f"cannot be verified: {error}")
         return UNREADABLE
     return verify(
-        given.bundle, key, saved=saved, max_age=given.max_age, must_be_sealed=given.sealed, witnesses=witnesses
+        given.bundle,
+        key,
+        saved=saved,
+        max_age=given.max_age,
+        must_be_sealed=given.sealed,
+        witnesses=witnesses,
+        processes=given.processes,
     )
 
 

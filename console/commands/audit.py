@@ -115,6 +115,9 @@ async def verify(
     ] = None,
     max_age: Annotated[str | None, Parameter(help="How old the newest checkpoint may be: 30s, 10m, 6h, 1d.")] = None,
     sealed: Annotated[bool, Parameter(negative=(), help="Refuse events that are not in the tree yet.")] = False,
+    processes: Annotated[
+        int | None, Parameter(help="How many read events; without it, all cores for a great log.")
+    ] = None,
     call: Here,
 ) -> int:
     """Verify a bundle, step by step, as the verify.py in it does; or, with --state, --log, --prefect, the installation.
@@ -135,6 +138,7 @@ async def verify(
     given += [word for one in witness or [] for word in ("--witness", str(one))]
     given += ["--max-age", max_age] if max_age else []
     given += ["--sealed"] if sealed else []
+    given += ["--processes", str(processes)] if processes else []
     if key is None:
         keys.public_key(call.settings.keys)  # says what to do where there is none
     return verifier.main([str(bundle), "--key", str(key or call.settings.keys / keys.PUBLIC), *given])

@@ -5,6 +5,7 @@ The short edition runs with every `make test`; the long one (`-m slow`) tries ea
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -65,11 +67,15 @@ def canonical(body: dict) -> bytes:
 
 def verdict(path: Path, *, saved: str | None = None, sealed: bool = False, age: timedelta | None = None) -> str:
     """The verifier's verdict as its word."""
+    return _said(path, saved=saved, max_age=age, must_be_sealed=sealed)[0]
+
+
+def _said(path: Path, **options: Any) -> tuple[str, list[str]]:
     lines: list[str] = []
-    code = verifier.verify(path, KEY, saved=saved, max_age=age, must_be_sealed=sealed, now=LATER, say=lines.append)
+    code = verifier.verify(path, KEY, now=LATER, say=lines.append, **options)
     words = {number: word for word, number in verifier.CODES.items()} | {0: "ok", verifier.UNREADABLE: "unreadable"}
     assert lines[-1].startswith(("Everything holds", words[code].upper(), "cannot"))
-    return words[code]
+    return words[code], lines
 
 
 async def filled(home: Path, events: int, seed: int) -> CaseStore:
@@ -239,6 +245,26 @@ def test_tampering_is_found(made: dict[str, Files], tmp_path: Path, scope: str, 
         if changed == made[scope]:
             continue
         assert verdict(changed.write(tmp_path / "changed.zip")) in expected, f"seed {seed}"
+
+
+@pytest.mark.parametrize("kind", TAMPERING, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("scope", ["all", "case"])
+def test_several_processes_say_the_same_as_one(
+    made: dict[str, Files], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str, kind: Kind
+):
+    """Word for word, also what is found in the middle of a block."""
+    monkeypatch.setattr(verifier, "_MANY_LINES", 3)
+    changed = kind(made[scope], random.Random(7)).write(tmp_path / "changed.zip")
+    assert _said(changed, processes=2) == _said(changed, processes=1)
+
+
+def test_a_helping_process_that_is_ended_is_no_verdict(
+    made: dict[str, Files], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(verifier, "form_of", lambda _line: os._exit(9))
+    word, lines = _said(made["all"].write(tmp_path / "all.zip"), processes=2)
+    assert word == "unreadable"
+    assert "--processes 1" in lines[-1]
 
 
 def test_an_older_state_is_a_rollback_for_whoever_saved_a_checkpoint(made: dict[str, Files], tmp_path: Path):
