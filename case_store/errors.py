@@ -115,6 +115,14 @@ class WitnessSettingRefused(StoreError):
     next_step = "copy the line that `casewright witness` prints at its start: CASEWRIGHT_WITNESSES='URL KEY, URL KEY'"
 
 
+class TimestampSettingRefused(StoreError):
+    """The time-stamping authority is set up wrongly."""
+
+    next_step = (
+        "set CASEWRIGHT_TIMESTAMP_URL to its address, and CASEWRIGHT_TIMESTAMP_CA_FILE to its certificates (PEM)"
+    )
+
+
 class WitnessStateUnusable(StoreError):
     """What the witness remembers cannot be read or written."""
 

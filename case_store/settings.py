@@ -53,6 +53,16 @@ class Settings(BaseSettings):
         (), description="Witnesses of the audit log, separated by commas: URL and public key, with a blank between."
     )
 
+    timestamp_url: str | None = Field(
+        None, description="A time-stamping authority (RFC 3161) that says when the audit log was what it is."
+    )
+    timestamp_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that its answers must lead to; without them any certificate is taken."
+    )
+    timestamp_every: timedelta = Field(
+        timedelta(hours=1), ge=timedelta(minutes=1), description="How long at least from one time stamp to the next."
+    )
+
     checkpoint_to: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Sinks for checkpoints: URLs with blanks between (file, syslog+tls, syslog+tcp, mailto)."
     )

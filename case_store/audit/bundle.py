@@ -16,7 +16,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlalchemy import Row, Select, select
 
-from case_store.audit import exports, log_keys, succession, verifier, witnesses
+from case_store.audit import exports, log_keys, succession, timestamps, verifier, witnesses
 from case_store.audit.checkpoints import VerifierKey
 from case_store.audit.exports import CHUNK, Selection
 from case_store.audit.ledger import stream_of
@@ -135,6 +135,7 @@ async def write(
             async with store.reading() as tx:
                 events, evidence = await _write_events(tx, archive, contents)
                 await _write_keys(tx, archive, contents.checkpoint)
+                await _write_timestamp(tx, archive, contents.checkpoint)
                 if wanted.personal:
                     await _write_disclosures(tx, archive, contents)
             if blobs is not None:
@@ -212,6 +213,19 @@ async def _write_keys(tx: Tx, archive: ZipFile, checkpoint: AuditCheckpoint) -> 
     """Write the statements that lead from the log's first key to the one that signed the checkpoint."""
     if statements := await log_keys.statements(tx, until_signer_of=checkpoint.note):
         archive.writestr("keys.txt", succession.joined(statements))
+
+
+async def _write_timestamp(tx: Tx, archive: ZipFile, checkpoint: AuditCheckpoint) -> None:
+    """Write the newest time stamp, what it stamps, and the proof that the checkpoint's tree begins with that."""
+    newest = await timestamps.newest_of(tx, up_to=checkpoint.size)
+    if newest is None:
+        return
+    stamp, size = newest
+    stamped = await tx.session.get_one(AuditCheckpoint, stamp.checkpoint_id)
+    path = await Prover(tx).consistency(size, checkpoint.size)
+    archive.writestr("timestamp.txt", stamped.note)
+    archive.writestr("timestamp.tsr", stamp.response)
+    archive.writestr("timestamp-proof.json", json.dumps([one.hex() for one in path]) + "\n")
 
 
 async def _write_events(tx: Tx, archive: ZipFile, contents: _Contents) -> tuple[int, set[str]]:

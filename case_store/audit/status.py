@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select
 
-from case_store.audit import log_keys, sequencer, witnesses
+from case_store.audit import log_keys, sequencer, timestamps, witnesses
 from case_store.audit.trail import newest_checkpoint
 from case_store.audit.witnesses import Witness
 from case_store.models import AuditEvent, AuditPending
@@ -21,6 +21,8 @@ LONGEST_DELAY: Final = timedelta(seconds=2)
 """How long an event may wait to be sealed: the maximum merge delay, in the words of RFC 9162."""
 LONGEST_SILENCE: Final = sequencer.HEARTBEAT * 2
 """How old the newest checkpoint of a log that works may be."""
+LONGEST_UNSTAMPED: Final = timedelta(minutes=15)
+"""How long a time stamp may be overdue."""
 LONGEST_UNWITNESSED: Final = timedelta(minutes=10)
 """How long ago a witness may have confirmed something; it is asked at each heartbeat."""
 
@@ -41,11 +43,25 @@ class WitnessStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class StampStatus:
+    """What a time-stamping authority has stamped last: so many events, and when; None both if nothing yet.
+
+    `is_late` says that the log has grown since, and that it was due long ago.
+    """
+
+    authority: str
+    size: int | None
+    age: timedelta | None
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The state of the log at one moment.
 
     `waiting` counts events that are not sealed; `delay` is how long the oldest of them waits. `size` and `age` are
-    those of the newest checkpoint, None before the first. `key` is the public key that signs.
+    those of the newest checkpoint, None before the first. `key` is the public key that signs. `stamped` is None
+    where no authority stamps.
     """
 
     waiting: int
@@ -54,6 +70,7 @@ class Status:
     age: timedelta | None
     key: str | None
     witnesses: tuple[WitnessStatus, ...]
+    stamped: StampStatus | None = None
 
     def faults(self) -> list[str]:
         """Return what is wrong with the log itself, each in a sentence."""
@@ -72,8 +89,10 @@ class Status:
         return [one.name for one in self.witnesses if one.is_late]
 
 
-async def read(tx: Tx, configured: Iterable[Witness], at: datetime) -> Status:
-    """Return the state of the log."""
+async def read(
+    tx: Tx, configured: Iterable[Witness], at: datetime, *, authority: str | None = None, every: timedelta = timedelta()
+) -> Status:
+    """Return the state of the log; `every` is how often the authority, if there is one, shall stamp it."""
     of_waiting = select(func.count(), func.min(AuditEvent.ts)).join(
         AuditPending, AuditPending.event_id == AuditEvent.event_id
     )
@@ -92,7 +111,16 @@ async def read(tx: Tx, configured: Iterable[Witness], at: datetime) -> Status:
         age=_since(newest.at, at) if newest else None,
         key=key.vkey if key else None,
         witnesses=tuple(found),
+        stamped=await _stamped(tx, authority, every, at, newest.size if newest else 0) if authority else None,
     )
+
+
+async def _stamped(tx: Tx, authority: str, every: timedelta, at: datetime, size: int) -> StampStatus:
+    last = await timestamps.newest_of(tx)
+    if last is None:
+        return StampStatus(authority, None, None, is_late=size > 0)
+    age = _since(last[0].at, at)
+    return StampStatus(authority, last[1], age, is_late=age > every + LONGEST_UNSTAMPED and size > last[1])
 
 
 def _since(then: datetime, at: datetime) -> timedelta:

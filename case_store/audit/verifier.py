@@ -1,14 +1,17 @@
 """Checks a bundle of the audit log, with nothing but Python and the log's public key.
 
-    python verify.py BUNDLE.zip --key log.vkey [--checkpoint SAVED.txt] [--witness witness.vkey] [--max-age 1d]
+    python verify.py BUNDLE.zip --key log.vkey [--checkpoint SAVED.txt] [--witness witness.vkey]
+        [--max-age 1d] [--tsa-ca authority.pem]
 
 A bundle is a zip with `events.jsonl` (one event a line, its exact bytes), `checkpoint.txt` (what the log signed),
 `manifest.json`, for the bundle of one case `proofs.jsonl` and `report.html`, and the evidence under `evidence/`. Where
-the log has changed its key, `keys.txt` holds the statements with which each key names the next. Of personal values the
-events hold salted digests; `disclosures.jsonl` has the values that are disclosed, in the order of the events. This file
-imports nothing but the standard library; read it, it is meant to be read.
+the log has changed its key, `keys.txt` holds the statements with which each key names the next. `timestamp.tsr` is what
+an authority says about the checkpoint in `timestamp.txt` (RFC 3161), `timestamp-proof.json` shows that the log has only
+grown since; OpenSSL checks its signature, if you name the authority's certificates. Of personal values the events hold
+salted digests; `disclosures.jsonl` has the values that are disclosed, in the order of the events. This file imports
+nothing but the standard library; read it, it is meant to be read.
 
-What it relies on: SHA-256; Merkle trees as in RFC 6962; Ed25519 as in RFC 8032; signed notes, checkpoints and
+What it relies on: SHA-256; Merkle trees as in RFC 6962 and 9162; Ed25519 as in RFC 8032; signed notes, checkpoints and
 cosignatures as in C2SP (https://c2sp.org); JSON in the canonical form of RFC 8785.
 
 Exit codes: 0 everything holds; 2 the call or the bundle cannot be read; 10 altered; 11 missing; 12 truncated; 13 rolled
@@ -25,7 +28,9 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections import deque
@@ -340,6 +345,84 @@ def root_by_proof(leaf: bytes, index: int, size: int, proof: list[bytes]) -> byt
     return None if last else leaf
 
 
+def roots_by_proof(old: int, new: int, proof: list[bytes], old_root: bytes) -> tuple[bytes, bytes] | None:
+    """Return the roots of both trees that a proof of consistency leads to (RFC 9162, 2.1.4.2); None if it fits not."""
+    if old == new:
+        return None if proof else (old_root, old_root)
+    path = [old_root, *proof] if old & (old - 1) == 0 else proof
+    if not 0 < old < new or not path:
+        return None
+    node, last = old - 1, new - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    first = second = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return None
+        if node & 1 or node == last:
+            first, second = _node(sibling, first), _node(sibling, second)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            second = _node(second, sibling)
+        node, last = node >> 1, last >> 1
+    return None if last else (first, second)
+
+
+# --- time stamps (RFC 3161, in the DER form of ASN.1) -----------------------------------------------------------------
+
+_SEQUENCE, _OCTETS, _TIME, _EXPLICIT = 0x30, 0x04, 0x18, 0xA0
+_SHA256 = bytes.fromhex("0609608648016503040201")
+
+
+def _parts(content: bytes) -> list[tuple[int, bytes]]:
+    """Return the elements that follow each other in DER: the tag and the content of each."""
+    found, at = [], 0
+    while at < len(content):
+        tag, length, at = content[at], content[at + 1], at + 2
+        if length & 0x80:
+            many = length & 0x7F
+            length, at = int.from_bytes(content[at : at + many], "big"), at + many
+        if not length <= len(content) - at:
+            raise ValueError("it is cut off")
+        found.append((tag, content[at : at + length]))
+        at += length
+    return found
+
+
+def _part(content: bytes, *way: tuple[int, int]) -> bytes:
+    """Return what is found by going in, step by step: to the element at this position, which has this tag."""
+    for position, tag in way:
+        found, content = _parts(content)[position]
+        if found != tag:
+            raise ValueError(f"an element has the tag {found} instead of {tag}")
+    return content
+
+
+def stamp(answer: bytes) -> tuple[bytes, datetime]:
+    """Return the SHA-256 that an authority has stamped, and the time that it says."""
+    signed = _part(answer, (0, _SEQUENCE), (1, _SEQUENCE), (1, _EXPLICIT), (0, _SEQUENCE))
+    info = _part(signed, (2, _SEQUENCE), (1, _EXPLICIT), (0, _OCTETS), (0, _SEQUENCE))
+    if not _part(info, (2, _SEQUENCE), (0, _SEQUENCE)).startswith(_SHA256):
+        raise ValueError("the stamp is over another hash than SHA-256")
+    told = _part(info, (4, _TIME)).decode("ascii")
+    at = datetime.strptime(told[:14] + "+0000", "%Y%m%d%H%M%S%z")
+    return _part(info, (2, _SEQUENCE), (1, _OCTETS)), at
+
+
+def stamp_is_signed(answer: bytes, content: bytes, certificates: Path) -> bool:
+    """Have OpenSSL check the signature of a time stamp."""
+    with tempfile.TemporaryDirectory() as folder:
+        there, what = Path(folder, "timestamp.tsr"), Path(folder, "timestamp.txt")
+        there.write_bytes(answer)
+        what.write_bytes(content)
+        command = ["openssl", "ts", "-verify", "-in", str(there), "-data", str(what), "-CAfile", str(certificates)]
+        try:
+            return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0  # noqa: S603
+        except OSError as error:
+            raise Unreadable(f"--tsa-ca needs the program openssl, and it cannot be started: {error}") from None
+
+
 # --- the bundle -------------------------------------------------------------------------------------------------------
 
 
@@ -362,13 +445,20 @@ class Bundle:
             raise Unreadable(f"{path} is no bundle of format casewright-bundle/1; use the verifier that came with it")
         return cls(archive, manifest)
 
-    def text(self, name: str) -> str:
+    def content(self, name: str) -> bytes:
         """Return a small file."""
         if name not in self.zip.namelist():
             raise Found("missing", f"{name} is not in the bundle")
         try:
-            return self.zip.read(name).decode()
+            return self.zip.read(name)
         except _DAMAGE as error:
+            raise Found("altered", f"{name} is damaged ({error})") from None
+
+    def text(self, name: str) -> str:
+        """Return a small file of text."""
+        try:
+            return self.content(name).decode()
+        except UnicodeDecodeError as error:
             raise Found("altered", f"{name} is damaged ({error})") from None
 
     def lines(self, name: str) -> Iterator[bytes]:
@@ -548,6 +638,7 @@ class Check:
     say: Callable[[str], None]
     must_be_sealed: bool = False
     processes: int | None = None
+    authority: Path | None = None
     witnesses: list[Key] = field(default_factory=list)
     earlier: list[Key] = field(default_factory=list)
     tree: Tree = field(default_factory=Tree)
@@ -577,6 +668,8 @@ class Check:
         self._step("the bundle is complete: it holds the event of its own export", self._complete)
         if self.pinned:
             self._step("what was saved before is the beginning of this", self._continues)
+        if self.authority or "timestamp.tsr" in self.bundle.zip.namelist():
+            self._step("an authority has stamped what is the beginning of this", self._stamped)
         if self.bundle.manifest.get("with_personal") or "disclosures.jsonl" in self.bundle.zip.namelist():
             self._step("what is disclosed of personal values is what the events commit to", self._disclosures)
         self._step("the evidence is what the events say", self._evidence)
@@ -617,11 +710,14 @@ class Check:
         return f"{confirmed_at(self.bundle.text('checkpoint.txt'), witness):%Y-%m-%d %H:%M:%S} UTC"
 
     def _saved(self) -> Checkpoint:
-        """A saved checkpoint may be of the time of an earlier key."""
+        return self._parsed(self.saved or "")
+
+    def _parsed(self, note: str) -> Checkpoint:
+        """Read a checkpoint that may be of the time of an earlier key."""
         for key in self.earlier:
             with suppress(Found):
-                return Checkpoint.parse(self.saved or "", key)
-        return Checkpoint.parse(self.saved or "", self.key)
+                return Checkpoint.parse(note, key)
+        return Checkpoint.parse(note, self.key)
 
     def _whole(self) -> str:
         """All events, in the order of the tree: the root is computed anew."""
@@ -728,6 +824,22 @@ class Check:
             raise Found("forked", f"the log signed two different trees of {size} events")
         return None if pinned.size == size else "only its size; a whole export can be compared with it"
 
+    def _stamped(self) -> str:
+        """The time stamp is over a checkpoint that the log signed, and the tree has only grown since then."""
+        note, answer = self.bundle.text("timestamp.txt"), self.bundle.content("timestamp.tsr")
+        digest, at = stamp(answer)
+        if digest != hashlib.sha256(note.encode()).digest():
+            raise Found("altered", "the time stamp is over something else than timestamp.txt")
+        before = self._parsed(note)
+        path = [bytes.fromhex(one) for one in json.loads(self.bundle.text("timestamp-proof.json"))]
+        roots = roots_by_proof(before.size, self.checkpoint.size, path, before.root)
+        if roots != (before.root, self.checkpoint.root):
+            raise Found("forked", f"the {before.size} events that were stamped are not the beginning of this")
+        if self.authority and not stamp_is_signed(answer, note.encode(), self.authority):
+            raise Found("altered", "the time stamp is not signed by the authority whose certificates you gave")
+        checked = "" if self.authority else "; give --tsa-ca to check its signature"
+        return f"{before.size} events, {at:%Y-%m-%d %H:%M:%S} UTC{checked}"
+
     def _disclosures(self) -> str:
         """Each disclosure fits a commitment of the event it names; they come in the order of the events."""
         given = self.bundle.lines("disclosures.jsonl")
@@ -797,6 +909,7 @@ def verify(
     must_be_sealed: bool = False,
     witnesses: list[str] | None = None,
     processes: int | None = None,
+    authority: Path | None = None,
     now: datetime | None = None,
     say: Callable[[str], None] = _to_stdout,
 ) -> int:
@@ -811,6 +924,7 @@ def verify(
             say,
             must_be_sealed,
             processes,
+            authority,
             [Key.parse(one, algorithm=4) for one in witnesses or []],
         )
         check.run()
@@ -849,6 +963,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--processes", type=int, metavar="N", help="how many read events; without it one, and of a great log all cores"
     )
+    parser.add_argument(
+        "--tsa-ca",
+        type=Path,
+        metavar="PEM",
+        help="certificates of the authority that must have stamped it; uses openssl",
+    )
     given = parser.parse_args(arguments)
     try:
         key = given.key.read_text(encoding="ascii")
@@ -865,6 +985,7 @@ def main(arguments: list[str] | None = None) -> int:
         must_be_sealed=given.sealed,
         witnesses=witnesses,
         processes=given.processes,
+        authority=given.tsa_ca,
     )
 
 

@@ -14,6 +14,7 @@ from case_store.models.audit import (
     AuditPrivate,
     AuditSink,
     AuditStream,
+    AuditTimestamp,
     AuditTree,
 )
 from case_store.models.base import Audited, Base, JsonMap, UtcDateTime, WrittenOnce
@@ -46,6 +47,7 @@ __all__ = [
     "AuditPrivate",
     "AuditSink",
     "AuditStream",
+    "AuditTimestamp",
     "AuditTree",
     "Audited",
     "Base",

@@ -132,6 +132,17 @@ class AuditCosignature(WrittenOnce, Base):
     line: Mapped[str] = mapped_column(Text)
 
 
+class AuditTimestamp(WrittenOnce, Base):
+    """What a time-stamping authority says about a checkpoint: its whole answer (RFC 3161), and the time it says."""
+
+    __tablename__ = "audit_timestamps"
+
+    checkpoint_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    authority: Mapped[str] = mapped_column(String(300))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    response: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class AuditKey(WrittenOnce, Base):
     """A public key of the log, counted from 1; the last one signs. `statement` is with what the one before named it."""
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Self
 
 from cyclopts import App, Parameter
@@ -12,9 +11,9 @@ from case_store.audit import TrailEvent, private
 from case_store.audit.fold import Folded
 from case_store.errors import NotSealed
 from case_store.store import Tx
-from console.call import Call, Here
+from console.call import Here
 from console.commands.audit_export import OfCase, export
-from console.errors import ConsoleError
+from console.commands.audit_verify import verify
 from console.output import AsJson, Column
 from console.text import moment
 
@@ -82,77 +81,7 @@ class Names:
 
 
 app.command(export)
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Inside:
-    """What `verify` is to look at in this installation, instead of in a bundle."""
-
-    state: Annotated[bool, Parameter(negative=(), help="Compare this installation's tables with its events.")] = False
-    log: Annotated[
-        bool, Parameter(negative=(), help="Look through this installation's log: every event, stream and checkpoint.")
-    ] = False
-    prefect: Annotated[
-        bool, Parameter(negative=(), help="Compare the states of runs that Prefect knows with those on record.")
-    ] = False
-    case: Annotated[str | None, Parameter(help="With --prefect: only this case, by its number.")] = None
-    under_way: Annotated[
-        int, Parameter(help="With --prefect: states younger than so many seconds are no gap yet.", show_default=True)
-    ] = 120
-    as_json: AsJson = False
-
-
-@app.command
-async def verify(
-    bundle: Path | None = None,
-    *,
-    inside: Inside | None = None,
-    key: Annotated[Path | None, Parameter(help="The log's public key; default: that of this installation.")] = None,
-    checkpoint: Annotated[Path | None, Parameter(help="A checkpoint that you saved before.")] = None,
-    witness: Annotated[
-        list[Path] | None, Parameter(negative="", help="Public key of a witness that must have confirmed it.")
-    ] = None,
-    max_age: Annotated[str | None, Parameter(help="How old the newest checkpoint may be: 30s, 10m, 6h, 1d.")] = None,
-    sealed: Annotated[bool, Parameter(negative=(), help="Refuse events that are not in the tree yet.")] = False,
-    processes: Annotated[
-        int | None, Parameter(help="How many read events; without it, all cores for a great log.")
-    ] = None,
-    call: Here,
-) -> int:
-    """Verify a bundle, step by step, as the verify.py in it does; or, with --state, --log, --prefect, the installation.
-
-    --prefect asks Prefect for the states of all runs of cases: which are not on record, which are on record and not in
-    Prefect, which differ. It changes nothing. --case, --under-way and --json belong to it.
-
-    Exit codes: 0 everything holds, 2 unreadable, 10 altered, 11 missing, 12 truncated, 13 rolled back, 14 forked,
-    15 unsealed, 16 stale, 17 unwitnessed, 20 Prefect and the record differ.
-    """
-    from case_store.audit import keys, verifier
-
-    if inside is not None and (inside.state or inside.log or inside.prefect):
-        return await _verify_inside(call, inside, key, checkpoint)
-    if bundle is None:
-        raise ConsoleError("there is nothing to verify", next_step="name a bundle, or give --state, --log or --prefect")
-    given = ["--checkpoint", str(checkpoint)] if checkpoint else []
-    given += [word for one in witness or [] for word in ("--witness", str(one))]
-    given += ["--max-age", max_age] if max_age else []
-    given += ["--sealed"] if sealed else []
-    given += ["--processes", str(processes)] if processes else []
-    if key is None:
-        keys.public_key(call.settings.keys)  # says what to do where there is none
-    return verifier.main([str(bundle), "--key", str(key or call.settings.keys / keys.PUBLIC), *given])
-
-
-async def _verify_inside(call: Call, inside: Inside, key: Path | None, checkpoint: Path | None) -> int:
-    """Look at what was asked for, one after another; the first fault's exit code ends it."""
-    from console import comparing, inspecting
-
-    code = await inspecting.log(call, key, checkpoint) if inside.log else 0
-    code = code or (await inspecting.state(call) if inside.state else 0)
-    if code or not inside.prefect:
-        return code
-    return await comparing.prefect(call, inside.case, inside.under_way, as_json=inside.as_json)
+app.command(verify)
 
 
 @app.command

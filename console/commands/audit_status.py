@@ -8,11 +8,11 @@ from console.call import Here
 from console.output import AsJson
 
 if TYPE_CHECKING:
-    from case_store.audit.status import WitnessStatus
+    from case_store.audit.status import StampStatus, WitnessStatus
 
 
 async def status(*, as_json: AsJson = False, call: Here) -> int:
-    """Say what waits to be sealed and for how long, what was signed last, and what witnesses have confirmed.
+    """Say what waits to be sealed and for how long, what was signed last, and what others have confirmed.
 
     Exit codes: 0 all is well; 16 events wait for longer than 2 s, or nothing was signed for two minutes; 17 a witness
     has confirmed nothing for ten minutes. For a monitor: `casewright audit status --json`.
@@ -22,7 +22,9 @@ async def status(*, as_json: AsJson = False, call: Here) -> int:
 
     configured = witnesses.parse_all(call.settings.witnesses)
     async with call.reading() as tx:
-        found = await log_status.read(tx, configured, call.now)
+        found = await log_status.read(
+            tx, configured, call.now, authority=call.settings.timestamp_url, every=call.settings.timestamp_every
+        )
     faults, unwitnessed = found.faults(), found.unwitnessed()
     if as_json:
         call.printer.json({**asdict(found), "faults": faults, "unwitnessed": unwitnessed})
@@ -34,6 +36,7 @@ async def status(*, as_json: AsJson = False, call: Here) -> int:
                 "key": found.key or "none yet",
             }
             | {f"witness {one.name}": _told(one) for one in found.witnesses}
+            | ({f"stamped by {found.stamped.authority}": _told(found.stamped)} if found.stamped else {})
         )
         for fault in faults:
             call.printer.warn(
@@ -43,12 +46,17 @@ async def status(*, as_json: AsJson = False, call: Here) -> int:
             call.printer.warn(
                 f"the witness {name} has confirmed nothing lately\n  next: see that it runs; the relay's log says more"
             )
+        if found.stamped and found.stamped.is_late:
+            call.printer.warn(
+                f"{found.stamped.authority} has stamped nothing lately\n"
+                "  next: see that it can be reached; the relay's log says more"
+            )
     if faults:
         return verifier.CODES["stale"]
     return verifier.CODES["unwitnessed"] if unwitnessed else 0
 
 
-def _told(one: "WitnessStatus") -> str:
+def _told(one: "WitnessStatus | StampStatus") -> str:
     return f"{one.size} events, {_seconds(one.age)} ago" if one.age is not None else "nothing yet"
 
 

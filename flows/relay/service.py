@@ -7,6 +7,7 @@ import asyncio
 from prefect.client.orchestration import PrefectClient
 
 from case_store.audit import witnesses
+from case_store.audit.timestamps import Authority
 from flows import sweep
 from flows.relay.channels import channels
 from flows.relay.deliver import deliver_signals
@@ -14,6 +15,7 @@ from flows.relay.follow import Follower
 from flows.relay.forward import forward
 from flows.relay.post import deliver_post
 from flows.relay.seal import seal_events
+from flows.relay.stamp import have_stamped
 from flows.relay.witnesses import have_witnessed
 from flows.resources import Resources
 
@@ -21,11 +23,13 @@ from flows.resources import Resources
 async def relay(own: Resources, client: PrefectClient) -> None:
     """Run the relay until cancelled. Its first sweep finds at once what happened while no relay ran."""
     configured = witnesses.parse_all(own.settings.witnesses)
+    authority = Authority.configured(own.settings.timestamp_url, own.settings.timestamp_ca_file)
     async with asyncio.TaskGroup() as group:
         group.create_task(sweep.keep_sweeping(own, client))
         group.create_task(deliver_signals(own, client))
         group.create_task(Follower(own, client).run())
         group.create_task(seal_events(own))
         group.create_task(have_witnessed(own, configured))
+        group.create_task(have_stamped(own, authority))
         group.create_task(forward(own))
         group.create_task(deliver_post(own, channels(own.settings)))

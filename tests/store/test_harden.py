@@ -209,6 +209,7 @@ def test_rights_are_no_larger_than_needed():
         "audit_pending",
         "audit_private",
         "audit_streams",
+        "audit_timestamps",
         "idempotency_keys",
         "sops",
     }
