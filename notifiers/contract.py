@@ -92,6 +92,7 @@ class Message:
         reply_to: Mailbox that answers go to; None for the sender's own. Only e-mail has one.
         bounce_to: Mailbox that a mail server tells about a letter it cannot deliver (the envelope's sender), named so
             that it tells which letter; None for the sender's own. Only e-mail has one.
+        link: Where to go from here, for channels that show it apart from the text; None for nowhere.
         useful_for: How long the message says something new; a provider that can throws it away afterwards. None for
             as long as the provider likes.
     """
@@ -107,6 +108,7 @@ class Message:
     reply_to: str | None = None
     bounce_to: str | None = None
     useful_for: timedelta | None = None
+    link: str | None = None
 
     @property
     def marker(self) -> str:

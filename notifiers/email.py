@@ -15,6 +15,7 @@ from notifiers.cleaning import one_line
 from notifiers.contract import Message, Outcome
 from notifiers.errors import NotifierError, SettingsRefused
 from notifiers.letter import Letter, compose, not_written
+from notifiers.reaching import CannotBeAsked
 from notifiers.settings import EmailConfig
 from notifiers.smtp_answers import Step, outcome_of
 from notifiers.smtp_lines import FAILURES, Line, Lines
@@ -25,7 +26,7 @@ _COMPLETED = range(200, 300)
 _CLOSING = 421
 
 
-class EmailNotifier:
+class EmailNotifier(CannotBeAsked):
     """Sends each message as one letter to one mailbox; keeps a few connections for the next.
 
     Raises:
@@ -33,7 +34,6 @@ class EmailNotifier:
     """
 
     channel = "email"
-    can_find = False
 
     def __init__(
         self, config: EmailConfig, *, clock: Callable[[], datetime] = localtime, trace: Trace = untold
@@ -61,10 +61,6 @@ class EmailNotifier:
         except FAILURES as failure:
             return outcome_of(failure, talk.step)
         return Outcome.ok(letter.message_id, receipt)
-
-    async def find(self, message: Message, since: datetime) -> Outcome | None:  # noqa: ARG002 - the contract's
-        """Say that nobody can be asked: a mail server tells nothing about letters it took."""
-        return Outcome.temporary("a mail server cannot be asked for a letter")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -62,7 +62,7 @@ class EmailConfig:
             raise SettingsRefused(f"e-mail: port {self.port} does not exist")
         if self.encryption not in {"starttls", "implicit", "none"}:
             raise SettingsRefused(f"e-mail: encryption {self.encryption!r} is none of starttls, implicit, none")
-        if self.encryption == "none" and not _is_this_machine(self.host):
+        if self.encryption == "none" and not is_this_machine(self.host):
             raise SettingsRefused(
                 f"e-mail: to {self.host} nothing is sent unencrypted",
                 next_step="Use starttls or implicit; none is only for a mail server on this machine.",
@@ -119,23 +119,33 @@ class SmsConfig:
         if not 0 < self.connect_timeout < self.deadline:
             raise SettingsRefused("SMS: the time to connect must be above zero and shorter than the deadline")
         if self.base_url is not None:
-            self._refuse_unsafe(self.base_url)
+            refuse_unencrypted("SMS", self.base_url)
+        if self.status_callback is not None:
+            refuse_unencrypted("SMS: status callbacks", self.status_callback)
         if self.sender is not None:
             try:
                 phone_number(self.sender)
             except AddressRefused as reason:
                 raise SettingsRefused(f"SMS: sender: {reason}") from reason
 
-    @staticmethod
-    def _refuse_unsafe(base_url: str) -> None:
-        parts = urlsplit(base_url)
+
+def refuse_unencrypted(channel: str, url: str) -> None:
+    """Refuse an address that is not encrypted, unless it is on this machine. The error does not show the address.
+
+    Raises:
+        SettingsRefused: It is not.
+    """
+    try:
+        parts = urlsplit(url)
         host = parts.hostname or ""
-        _refuse_odd_host("SMS", host)
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(host)):
-            raise SettingsRefused(
-                f"SMS: to {host} nothing is sent unencrypted",
-                next_step="Give an https address; http is only for an API on this machine.",
-            )
+    except ValueError:
+        raise SettingsRefused(f"{channel}: the address is not an https address") from None
+    _refuse_odd_host(channel, host)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(host)):
+        raise SettingsRefused(
+            f"{channel}: to {host} nothing is sent unencrypted",
+            next_step="Give an https address; http is only for a service on this machine.",
+        )
 
 
 def _refuse_odd_host(channel: str, host: str) -> None:
@@ -143,7 +153,8 @@ def _refuse_odd_host(channel: str, host: str) -> None:
         raise SettingsRefused(f"{channel}: {host!r} is not the name of a host")
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host, by its name or address, is this machine. Nobody is asked."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

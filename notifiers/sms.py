@@ -14,6 +14,7 @@ from notifiers.addresses import phone_number
 from notifiers.cleaning import one_line
 from notifiers.contract import Message, Outcome
 from notifiers.errors import AddressMissing, AddressRefused
+from notifiers.reaching import AnswerLost, NotReached, outcome_of_failure
 from notifiers.settings import SmsConfig
 from notifiers.sms_answers import LONGEST_TEXT, outcome_of_refusal
 from notifiers.trace import Trace, untold
@@ -59,7 +60,7 @@ class SmsNotifier:
 
     async def find(self, message: Message, since: datetime) -> Outcome | None:
         """Look through Twilio's list of texts to this number for one that ends in the message's marker."""
-        from notifiers.twilio_client import AnswerLost, NotReached, Refused  # noqa: PLC0415 - as in `_hand_over`
+        from notifiers.twilio_client import Refused  # noqa: PLC0415 - as in `_hand_over`
 
         try:
             to = _number_of(message)
@@ -89,24 +90,15 @@ class SmsNotifier:
         return self._messages
 
     async def _hand_over(self, to: str, body: str, validity: int | None) -> Outcome:
-        from notifiers.twilio_client import (  # noqa: PLC0415 - the SDK is loaded by those who text, with the first text
-            AnswerLost,
-            NotReached,
-            Refused,
-        )
+        from notifiers.twilio_client import Refused  # noqa: PLC0415 - the SDK is loaded by those who text
 
         try:
             async with asyncio.timeout(self._config.deadline):
                 queued = await self._open().create(to, body, validity)
         except Refused as refused:
             return outcome_of_refusal(refused.status, refused.code, refused.text, refused.retry_after)
-        except NotReached as reason:
-            words = f"Twilio was not reached: {one_line(str(reason), 200)}"
-            return Outcome.permanent(words, channel_fault=True) if reason.untrusted else Outcome.temporary(words)
-        except AnswerLost as reason:
-            return Outcome.unknown(f"Twilio may have the text: {one_line(str(reason), 200)}")
-        except TimeoutError:
-            return Outcome.unknown(f"Twilio may have the text: no answer within {self._config.deadline:g} s")
+        except (NotReached, AnswerLost, TimeoutError) as failure:
+            return outcome_of_failure("Twilio", failure, self._config.deadline)
         return _outcome(queued)
 
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import aiohttp
 from twilio.base.exceptions import TwilioException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
 from notifiers.addresses import phone_number
+from notifiers.http_post import failures_told_apart, new_session
+from notifiers.reaching import AnswerLost, time_to_wait
 from notifiers.settings import SmsConfig
 
 _log = logging.getLogger(__name__)
@@ -37,18 +37,6 @@ class Refused(Exception):
     def __init__(self, status: int, code: int, text: str, retry_after: timedelta | None) -> None:
         super().__init__(text)
         self.status, self.code, self.text, self.retry_after = status, code, text, retry_after
-
-
-class NotReached(Exception):
-    """No connection came about, so surely nothing was sent. `untrusted`: because of the server's certificate."""
-
-    def __init__(self, text: str, *, untrusted: bool) -> None:
-        super().__init__(text)
-        self.untrusted = untrusted
-
-
-class AnswerLost(Exception):
-    """The request went out, and no answer came back that makes sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +118,7 @@ class _OneRequest(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no ty
     def __init__(self, base_url: str | None, connect_timeout: float) -> None:
         super().__init__(_log, is_async=True)
         self._base = urlsplit(base_url) if base_url is not None else None
-        self._session = aiohttp.ClientSession(
-            # A kept connection may have died unnoticed, and a POST into it leaves us in doubt without need.
-            connector=aiohttp.TCPConnector(force_close=True),
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._session = new_session(connect_timeout)
 
     async def request(
         self,
@@ -149,7 +132,7 @@ class _OneRequest(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no ty
         allow_redirects: bool = False,  # noqa: ARG002 - a redirect would send the text twice
     ) -> Response:
         credentials = {"Authorization": _basic(*auth)} if auth else {}
-        try:
+        with failures_told_apart():
             async with self._session.request(
                 method,
                 self._there(uri),
@@ -159,11 +142,6 @@ class _OneRequest(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no ty
                 allow_redirects=False,
             ) as answer:
                 text = await answer.text()
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as reason:
-            untrusted = isinstance(reason, aiohttp.ClientConnectorCertificateError)
-            raise NotReached(str(reason), untrusted=untrusted) from reason
-        except (aiohttp.ClientError, OSError) as reason:
-            raise AnswerLost(str(reason) or type(reason).__name__) from reason
         if answer.status not in _SUCCESS:
             raise _refusal(answer.status, text, answer.headers.get("Retry-After"))
         return Response(answer.status, text, answer.headers)
@@ -191,11 +169,4 @@ def _refusal(status: int, text: str, retry_after: str | None) -> Refused:
         code, words = int(told["code"]), str(told.get("message") or told.get("detail") or told.get("title"))
     except (ValueError, TypeError, KeyError, AttributeError):
         code, words = status, text
-    return Refused(status, code, words, _wait(retry_after))
-
-
-def _wait(retry_after: str | None) -> timedelta | None:
-    # Seconds; a date, the header's other form, counts as none given. Nobody asks for more than a day.
-    if retry_after is None or re.fullmatch(r"[0-9]{1,5}", retry_after) is None:
-        return None
-    return timedelta(seconds=int(retry_after))
+    return Refused(status, code, words, time_to_wait(retry_after))
