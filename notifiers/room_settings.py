@@ -14,6 +14,7 @@ from notifiers.settings import is_this_machine, refuse_unencrypted
 
 Severity = Literal["critical", "error", "warning", "info"]
 
+PAGERDUTY: Final = "https://events.pagerduty.com"
 APPRISE_SCHEMES: Final = frozenset(
     {
         "discord",
@@ -58,7 +59,7 @@ class PagerDutyConfig:
     """
 
     routing_key: SecretStr
-    url: str = "https://events.pagerduty.com"
+    url: str = PAGERDUTY
     severity: Severity = "critical"
     connect_timeout: float = 5
     deadline: float = 15
