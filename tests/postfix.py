@@ -108,20 +108,19 @@ class Sink:
     def __init__(self) -> None:
         self.delivered: list[Delivered] = []
         self._news = threading.Condition()
-        self._controller = Controller(self, hostname="127.0.0.1", port=free_port())
-
-    @property
-    def port(self) -> int:
-        """Port it listens on."""
-        return int(self._controller.port)
+        self.port = free_port()
+        self._controller: Controller | None = None
 
     def start(self) -> None:
-        """Listen."""
+        """Listen; again, if it was stopped."""
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self._controller.start()
 
     def stop(self) -> None:
-        """Listen no more."""
-        self._controller.stop()
+        """Listen no more. Postfix keeps its mail meanwhile, and tries again every second."""
+        if self._controller is not None:
+            controller, self._controller = self._controller, None
+            controller.stop()
 
     def wait_for(self, enough: Callable[[list[Delivered]], bool], seconds: float = 60) -> list[Delivered]:
         """Wait until what was delivered is enough, and give it.
