@@ -28,6 +28,13 @@ class Line:
     client: SMTP
     letters: int = 0
     retirement: asyncio.TimerHandle | None = None
+    transport: asyncio.BaseTransport | None = None
+
+    def hang_up(self) -> None:
+        """Close it at once: an encrypted connection that is closed in order waits for the other side, up to 30 s."""
+        self.client.close()
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
 
 
 class Lines:
@@ -53,10 +60,10 @@ class Lines:
                 line = Line(self._client())
             try:
                 if not line.client.is_connected:
-                    await self._open(line.client, tell)
+                    await self._open(line, tell)
                 yield line
             except BaseException:
-                line.client.close()
+                line.hang_up()
                 raise
             self._keep(line)
 
@@ -65,6 +72,7 @@ class Lines:
         while self._idle:
             self._retire(self._idle[-1])
         await asyncio.gather(*self._goodbyes)
+        await asyncio.sleep(0)  # what was hung up is gone when the loop comes round
 
     def _take(self) -> Line | None:
         while self._idle:
@@ -85,7 +93,7 @@ class Lines:
         self._idle.remove(line)
         if line.retirement is not None:
             line.retirement.cancel()
-        goodbye = asyncio.get_running_loop().create_task(_say_goodbye(line.client))
+        goodbye = asyncio.get_running_loop().create_task(_say_goodbye(line))
         self._goodbyes.add(goodbye)
         goodbye.add_done_callback(self._goodbyes.discard)
 
@@ -103,15 +111,17 @@ class Lines:
             timeout=config.step_timeout,
         )
 
-    async def _open(self, client: SMTP, tell: Callable[[Step], None]) -> None:
-        config = self._config
+    async def _open(self, line: Line, tell: Callable[[Step], None]) -> None:
+        config, client = self._config, line.client
         tell(Step.CONNECT)
         self._trace(f"connect to {config.host} port {config.port}")
         await client.connect()
+        line.transport = client.transport
         if config.encryption == "starttls":
             tell(Step.ENCRYPT)
             self._trace("demand encryption (STARTTLS)")
             await client.starttls()
+            line.transport = client.transport
         self._trace(_encryption(client))
         if config.username is not None and config.password is not None:
             tell(Step.LOGIN)
@@ -127,7 +137,7 @@ def _encryption(client: SMTP) -> str:
     return f"encrypted with {session.version()}, {session.cipher()[0]}; the certificate is trusted"
 
 
-async def _say_goodbye(client: SMTP) -> None:
+async def _say_goodbye(line: Line) -> None:
     with suppress(*FAILURES):
-        await client.quit(timeout=_GOODBYE_SECONDS)
-    client.close()
+        await line.client.quit(timeout=_GOODBYE_SECONDS)
+    line.hang_up()

@@ -7,11 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-
-import httpx
+from typing import IO
 
 from tests.ports import free_port
 
@@ -60,17 +59,23 @@ def prism_for(document: Path) -> Iterator[str]:
     port = free_port()
     command = [program(), "mock", "--host", "127.0.0.1", "--port", str(port), document]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        listening = threading.Event()
+        reader = threading.Thread(target=_read, args=(process.stdout, listening, said := []), daemon=True)
+        reader.start()
         try:
-            _wait_until_it_answers(process, port)
+            listening.wait(60)
+            if process.poll() is not None or not listening.is_set():
+                raise PrismMissing(f"Prism does not listen: {''.join(said)[-500:]}")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
+            reader.join(10)
 
 
-def _wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:
-    while process.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"http://127.0.0.1:{port}/", timeout=2, trust_env=False)
-            return
-        time.sleep(0.1)
-    raise PrismMissing(f"Prism ended: {process.stdout.read() if process.stdout else ''}")
+def _read(output: IO[str], listening: threading.Event, said: list[str]) -> None:
+    """Read all that it says, so that it never waits for a reader; `listening` is set at its end, too."""
+    for line in output:
+        said.append(line)
+        if "is listening" in line:
+            listening.set()
+    listening.set()

@@ -1,5 +1,6 @@
 """E-mail as it arrives at a real SMTP server on loopback."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
@@ -27,9 +28,20 @@ HEADERS = {
 }
 
 
+_made: list[EmailNotifier] = []
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_stays_open() -> AsyncIterator[None]:
+    yield
+    while _made:
+        await _made.pop().close()
+
+
 def notifier(server: SmtpServer, **changes) -> EmailNotifier:
     config = {"sender": "soc@corp.example", "encryption": "none", **changes}
-    return EmailNotifier(EmailConfig(host=server.host, port=server.port, **config), clock=lambda: AT)
+    _made.append(EmailNotifier(EmailConfig(host=server.host, port=server.port, **config), clock=lambda: AT))
+    return _made[-1]
 
 
 async def received(**changes) -> Received:

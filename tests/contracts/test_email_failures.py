@@ -17,7 +17,11 @@ SHORT = {"step_timeout": 0.2, "receipt_timeout": 0.2}
 
 async def send(port: int, **changes) -> Outcome:
     config = {"host": "127.0.0.1", "port": port, "encryption": "none", "sender": "soc@corp.example", **changes}
-    return await EmailNotifier(EmailConfig(**config)).send(example_message())
+    mail = EmailNotifier(EmailConfig(**config))
+    try:
+        return await mail.send(example_message())
+    finally:
+        await mail.close()
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """E-mail through a real mail server: Postfix with STARTTLS and a login, and what it hands on."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,16 @@ def postfix() -> Iterator[Postfix]:
         missing(str(error), HOW_TO_GET_IT)
 
 
+_made: list[EmailNotifier] = []
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_stays_open() -> AsyncIterator[None]:
+    yield
+    while _made:
+        await _made.pop().close()
+
+
 def notifier(postfix: Postfix, **changes) -> EmailNotifier:
     config = {
         "host": postfix.host,
@@ -32,7 +42,8 @@ def notifier(postfix: Postfix, **changes) -> EmailNotifier:
         "ca_file": postfix.ca_file,
         **changes,
     }
-    return EmailNotifier(EmailConfig(**config))
+    _made.append(EmailNotifier(EmailConfig(**config)))
+    return _made[-1]
 
 
 async def test_a_letter_comes_out_at_the_other_end_as_it_went_in(postfix: Postfix):
@@ -41,7 +52,6 @@ async def test_a_letter_comes_out_at_the_other_end_as_it_went_in(postfix: Postfi
     outcome = await mail.send(
         example_message(subject="[CASE-42] Für 日本", text=".\nhäl 日本\n"),
     )
-    await mail.close()
     assert outcome.kind == "ok", outcome
     [got] = (await postfix.delivered(before + 1))[before:]
     assert postfix.logins.asked[-1] == (USER, True)
