@@ -60,6 +60,7 @@ async def _measure(postfix: Postfix, letters: int) -> None:
         rows,
     )
     postfix.sink.start()
+    postfix.flush()
     sent = 2 * _ROUNDS * letters
     delivered = await postfix.delivered(sent, seconds=300)
     ids = {got.letter["Message-ID"] for got in delivered}
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--letters", type=int, default=400)
     given = parser.parse_args()
     try:
-        with own_postfix() as postfix:
+        with own_postfix(again="1h") as postfix:
             asyncio.run(_measure(postfix, given.letters))
     except PostfixMissing as missing:
         sys.exit(f"{missing}\n  next: {HOW_TO_GET_IT}")

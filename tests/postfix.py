@@ -53,14 +53,15 @@ smtpd_sasl_path = inet:127.0.0.1:{login_port}
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 relayhost = [127.0.0.1]:{sink_port}
 smtp_tls_security_level = none
-minimal_backoff_time = 1s
-maximal_backoff_time = 2s
-queue_run_delay = 1s
+minimal_backoff_time = {again}
+maximal_backoff_time = {again}
+queue_run_delay = {again}
 """
 
 # Written whole: lines left over from a distribution's file would attach to other services.
 _MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -154,7 +155,7 @@ class Postfix:
 
     host = "127.0.0.1"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, again: str) -> None:
         if shutil.which("postfix") is None or os.geteuid() != 0:
             raise PostfixMissing("No Postfix, or no right to start one: the mail server's own test needs both")
         self.port, self.sink, self.logins = free_port(), Sink(), LoginService({USER: PASSWORD})
@@ -165,6 +166,7 @@ class Postfix:
         shutil.chown(folder / "data", "postfix")
         folder.chmod(0o755)
         places = {"folder": folder, "login_port": self.logins.port, "sink_port": self.sink.port, "port": self.port}
+        places["again"] = again
         (folder / "config" / "main.cf").write_text(_MAIN.format_map(places))
         (folder / "config" / "master.cf").write_text(_MASTER.format_map(places))
 
@@ -189,6 +191,10 @@ class Postfix:
         """Stop it, with every connection to it. What it took and did not deliver stays in its queue."""
         self._postfix("stop")
 
+    def flush(self) -> None:
+        """Have it try at once to deliver all it has."""
+        self._postfix("flush")
+
     async def delivered(self, count: int, seconds: float = 60) -> list[Delivered]:
         """Wait until `count` letters came out, and give them."""
         return await to_thread(self.sink.wait_for, lambda got: len(got) >= count, seconds)
@@ -212,15 +218,18 @@ class Postfix:
 
 
 @contextlib.contextmanager
-def own_postfix() -> Iterator[Postfix]:
+def own_postfix(again: str = "1s") -> Iterator[Postfix]:
     """Yield a Postfix that runs; stop it and take its folder away afterwards.
+
+    Args:
+        again: When it tries again to hand on what it could not hand on.
 
     Raises:
         PostfixMissing: It is not installed, or we may not start it.
     """
     folder = Path(tempfile.mkdtemp(prefix="casewright-postfix-"))
     try:
-        server = Postfix(folder)
+        server = Postfix(folder, again)
         with contextlib.ExitStack() as stack:
             for part in (server.logins, server.sink):
                 part.start()

@@ -33,8 +33,10 @@ async def set_up(clock: datetime = AT, **changes) -> AsyncIterator[tuple[FakeTwi
             **changes,
         }
         sms = SmsNotifier(SmsConfig(**config))
-        yield twilio, sms
-        await sms.close()
+        try:
+            yield twilio, sms
+        finally:
+            await sms.close()
 
 
 async def until_settled(sms: SmsNotifier, tries: int = 3) -> Outcome:

@@ -45,8 +45,10 @@ async def sms_to(url: str, **changes) -> AsyncIterator[SmsNotifier]:
         **changes,
     }
     notifier = SmsNotifier(SmsConfig(**config))
-    yield notifier
-    await notifier.close()
+    try:
+        yield notifier
+    finally:
+        await notifier.close()
 
 
 @pytest.mark.parametrize(
