@@ -1,14 +1,16 @@
 """Letters a second through a real Postfix with STARTTLS and a login: connections that are kept, against new ones.
 
-    python -m bench.mail [--letters 400]
+    python -m bench.mail [--letters 400] [--disk]
 
 Both ways take turns in the same run, with the same number of letters under way at once. Every letter is then looked for
-where Postfix hands its mail on.
+where Postfix hands its mail on. Its queue is in memory, unless --disk: a letter is forced to the disk either way, and on a
+busy disk that is what would be measured.
 """
 
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 from time import perf_counter
 
 from pydantic import SecretStr
@@ -20,6 +22,7 @@ from notifiers.testing import example_message
 from tests.postfix import HOW_TO_GET_IT, PASSWORD, USER, Postfix, PostfixMissing, own_postfix
 
 _ROUNDS = 3
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of a random name below it
 _CONNECTIONS = 3
 
 
@@ -71,9 +74,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--letters", type=int, default=400)
+    parser.add_argument("--disk", action="store_true", help="with the queue on the disk")
     given = parser.parse_args()
     try:
-        with own_postfix(again="1h") as postfix:
+        with own_postfix(again="1h", within=_MEMORY if _MEMORY.is_dir() and not given.disk else None) as postfix:
             asyncio.run(_measure(postfix, given.letters))
     except PostfixMissing as missing:
         sys.exit(f"{missing}\n  next: {HOW_TO_GET_IT}")

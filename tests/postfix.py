@@ -218,16 +218,17 @@ class Postfix:
 
 
 @contextlib.contextmanager
-def own_postfix(again: str = "1s") -> Iterator[Postfix]:
+def own_postfix(again: str = "1s", within: Path | None = None) -> Iterator[Postfix]:
     """Yield a Postfix that runs; stop it and take its folder away afterwards.
 
     Args:
         again: When it tries again to hand on what it could not hand on.
+        within: Folder in which it has its own; None for that of temporary files.
 
     Raises:
         PostfixMissing: It is not installed, or we may not start it.
     """
-    folder = Path(tempfile.mkdtemp(prefix="casewright-postfix-"))
+    folder = Path(tempfile.mkdtemp(prefix="casewright-postfix-", dir=within))
     try:
         server = Postfix(folder, again)
         with contextlib.ExitStack() as stack:
