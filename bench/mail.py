@@ -3,8 +3,8 @@
     python -m bench.mail [--letters 400] [--disk]
 
 Both ways take turns in the same run, with the same number of letters under way at once. Every letter is then looked for
-where Postfix hands its mail on. Its queue is in memory, unless --disk: a letter is forced to the disk either way, and on
-a busy disk that is what would be measured.
+where Postfix hands its mail on. Its queue is in memory, unless --disk: Postfix forces each letter to the disk, and on a
+busy one that is what would be measured.
 """
 
 import argparse
