@@ -86,6 +86,16 @@ class Settings(BaseSettings):
     twilio_from: str | None = Field(None, description="Sender's number, or MG... for a messaging service.")
     twilio_url: str | None = Field(None, description="Where Twilio's API is reached; default: Twilio itself.")
 
+    pagerduty_key: SecretStr | None = Field(
+        None, description="Integration key of a service at PagerDuty; without it nobody is paged."
+    )
+    pagerduty_url: str | None = Field(None, description="Where PagerDuty's API is reached; default: PagerDuty itself.")
+    slack_url: SecretStr | None = Field(None, description="Incoming webhook of the channel in Slack.")
+    teams_url: SecretStr | None = Field(None, description="Workflow's webhook of the channel in Microsoft Teams.")
+    apprise: SecretStr | None = Field(
+        None, description="More targets, by Apprise: NAME=URL with blanks between; each is the channel apprise:NAME."
+    )
+
     @property
     def blobs(self) -> Path:
         """Folder of the evidence."""

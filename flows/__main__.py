@@ -1,4 +1,4 @@
-"""The processes of the engine: `python -m flows serve|worker|relay|deploy|sweep`.
+"""The processes of the engine: `python -m flows serve|worker|relay|deploy|sweep|notify-test`.
 
 The command line (`casewright up`, `worker`, `relay`, `deploy`) starts these; it does not import Prefect itself.
 """
@@ -21,16 +21,7 @@ from case_store.settings import Settings
 
 def main() -> int:
     """Run one of the engine's processes; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m flows", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", help="worker and relay in one process")
-    commands.add_parser("worker", help="a worker for the work pool casewright")
-    commands.add_parser("relay", help="the relay")
-    deploy = commands.add_parser("deploy", help="deploy all SOPs to Prefect")
-    deploy.add_argument("--write", metavar="FILE", type=Path, help="only write prefect.yaml for the built-in SOPs")
-    commands.add_parser("sweep", help="sweep once")
-    given = parser.parse_args()
-
+    given = _words().parse_args()
     settings = Settings()
     os.environ.setdefault("PREFECT_API_URL", settings.prefect_api_url)  # before Prefect reads it
     logging.basicConfig(
@@ -43,10 +34,30 @@ def main() -> int:
         deployments.write(given.write)
         return 0
     try:
+        if given.command == "notify-test":
+            from flows.notify_test import Asked, notify_test  # noqa: PLC0415 - loads Prefect
+
+            return asyncio.run(notify_test(settings, Asked(given.person, given.channel, given.by)))
         return asyncio.run(_until_stopped(_process(given.command, settings)))
     except StoreError as error:
         sys.stderr.write(f"{error.diagnostics()}\n")
         return 1
+
+
+def _words() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m flows", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="worker and relay in one process")
+    commands.add_parser("worker", help="a worker for the work pool casewright")
+    commands.add_parser("relay", help="the relay")
+    deploy = commands.add_parser("deploy", help="deploy all SOPs to Prefect")
+    deploy.add_argument("--write", metavar="FILE", type=Path, help="only write prefect.yaml for the built-in SOPs")
+    commands.add_parser("sweep", help="sweep once")
+    test = commands.add_parser("notify-test", help="send one test message")
+    test.add_argument("person")
+    test.add_argument("--channel")
+    test.add_argument("--by", required=True)
+    return parser
 
 
 def _process(command: str, settings: Settings) -> Coroutine[Any, Any, None]:

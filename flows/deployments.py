@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 from case_store.settings import Settings
-from flows import names
+from flows import blocks, names
 from flows.sop_text import describe
 from flows.worker import CasewrightWorker
 from sop.library import Library, directories
@@ -60,6 +60,7 @@ async def deploy(settings: Settings) -> None:
     library = Library.load(directories(settings.sops), settings.actions)
     async with get_client() as client:
         await ensure_work_pool(client)
+        await blocks.register(client)
     settings.home.mkdir(parents=True, exist_ok=True)
     file = settings.home / "prefect.yaml"
     file.write_text(render(loaded.sop for loaded in library.sops.values()), encoding="utf-8")

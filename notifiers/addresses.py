@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
@@ -9,6 +11,7 @@ from notifiers.cleaning import one_line
 from notifiers.errors import AddressRefused
 
 
+@lru_cache(maxsize=256)  # our own address is asked about with every letter
 def mailbox(address: str) -> str:
     """Give the address in ASCII, the domain in its IDNA form.
 

@@ -9,12 +9,13 @@ from email.utils import localtime
 from pathlib import Path
 
 from notifiers.contract import Message, Outcome
-from notifiers.errors import AddressRefused
-from notifiers.letter import Letter, compose
+from notifiers.errors import NotifierError
+from notifiers.letter import Letter, compose, not_written
+from notifiers.reaching import CannotBeAsked
 from notifiers.settings import EmailConfig
 
 
-class FolderNotifier:
+class FolderNotifier(CannotBeAsked):
     """Writes each message as one `.eml` file, named by its Message-ID, so a repeat replaces what is there."""
 
     channel = "email"
@@ -27,8 +28,8 @@ class FolderNotifier:
         """Write the letter; a full disk or a folder that may not be written is temporary."""
         try:
             letter = compose(message, self._config, self._clock())
-        except AddressRefused as refused:
-            return Outcome.permanent(str(refused))
+        except NotifierError as refused:
+            return not_written(refused)
         try:
             await asyncio.to_thread(self._write, letter)
         except OSError as error:

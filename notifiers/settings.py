@@ -33,7 +33,11 @@ class EmailConfig:
         step_timeout: Seconds to wait for each answer before the letter is handed over.
         receipt_timeout: Seconds to wait for the receipt of the letter. Short waits make doubt: a server may deliver and
             answer late (RFC 5321 4.5.3.2.6 asks for ten minutes).
-        deadline: Seconds for the whole try.
+        deadline: Seconds for the whole try. What `receipt_timeout` leaves of it is for all that comes before, waiting
+            for a free connection included.
+        connections: How many connections are open at once.
+        letters_each: How many letters a connection carries before it is closed.
+        idle: Seconds after which a connection that nobody uses is closed.
     """
 
     host: str
@@ -48,6 +52,9 @@ class EmailConfig:
     step_timeout: float = 20
     receipt_timeout: float = 120
     deadline: float = 180
+    connections: int = 3
+    letters_each: int = 100
+    idle: float = 60
 
     def __post_init__(self) -> None:
         _refuse_odd_host("e-mail", self.host)
@@ -55,16 +62,19 @@ class EmailConfig:
             raise SettingsRefused(f"e-mail: port {self.port} does not exist")
         if self.encryption not in {"starttls", "implicit", "none"}:
             raise SettingsRefused(f"e-mail: encryption {self.encryption!r} is none of starttls, implicit, none")
-        if self.encryption == "none" and not _is_this_machine(self.host):
+        if self.encryption == "none" and not is_this_machine(self.host):
             raise SettingsRefused(
                 f"e-mail: to {self.host} nothing is sent unencrypted",
                 next_step="Use starttls or implicit; none is only for a mail server on this machine.",
             )
         if (self.username is None) != (self.password is None):
             raise SettingsRefused("e-mail: a user name needs a password, and a password a user name")
-        timeouts = (self.step_timeout, self.receipt_timeout)
-        if min(timeouts) <= 0 or max(timeouts) > self.deadline:
-            raise SettingsRefused("e-mail: timeouts must be above zero and within the deadline")
+        if min(self.step_timeout, self.receipt_timeout, self.idle) <= 0:
+            raise SettingsRefused("e-mail: timeouts must be above zero")
+        if self.step_timeout + self.receipt_timeout > self.deadline:
+            raise SettingsRefused("e-mail: one step and the receipt must fit into the deadline")
+        if min(self.connections, self.letters_each) < 1:
+            raise SettingsRefused("e-mail: at least one connection, for at least one letter, is needed")
         try:
             mailbox(self.sender)
             _ = self.domain
@@ -87,6 +97,7 @@ class SmsConfig:
         messaging_service_sid: Pool of senders (`MG...`), which also keeps the opt-outs; None when `sender` is given.
         sender: Number to send from, in E.164 form; None when `messaging_service_sid` is given.
         base_url: Where the API is reached; None for Twilio itself. Encrypted unless it is on this machine.
+        status_callback: Where Twilio tells what became of a text (https, reachable by Twilio); None to hear nothing.
         connect_timeout: Seconds to reach the API. Until then surely nothing was sent.
         deadline: Seconds for the whole try.
     """
@@ -96,6 +107,7 @@ class SmsConfig:
     messaging_service_sid: str | None = None
     sender: str | None = None
     base_url: str | None = None
+    status_callback: str | None = None
     connect_timeout: float = 5
     deadline: float = 15
 
@@ -107,23 +119,33 @@ class SmsConfig:
         if not 0 < self.connect_timeout < self.deadline:
             raise SettingsRefused("SMS: the time to connect must be above zero and shorter than the deadline")
         if self.base_url is not None:
-            self._refuse_unsafe(self.base_url)
+            refuse_unencrypted("SMS", self.base_url)
+        if self.status_callback is not None:
+            refuse_unencrypted("SMS: status callbacks", self.status_callback)
         if self.sender is not None:
             try:
                 phone_number(self.sender)
             except AddressRefused as reason:
                 raise SettingsRefused(f"SMS: sender: {reason}") from reason
 
-    @staticmethod
-    def _refuse_unsafe(base_url: str) -> None:
-        parts = urlsplit(base_url)
+
+def refuse_unencrypted(channel: str, url: str) -> None:
+    """Refuse an address that is not encrypted, unless it is on this machine. The error does not show the address.
+
+    Raises:
+        SettingsRefused: It is not.
+    """
+    try:
+        parts = urlsplit(url)
         host = parts.hostname or ""
-        _refuse_odd_host("SMS", host)
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(host)):
-            raise SettingsRefused(
-                f"SMS: to {host} nothing is sent unencrypted",
-                next_step="Give an https address; http is only for an API on this machine.",
-            )
+    except ValueError:
+        raise SettingsRefused(f"{channel}: the address is not an https address") from None
+    _refuse_odd_host(channel, host)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(host)):
+        raise SettingsRefused(
+            f"{channel}: to {host} nothing is sent unencrypted",
+            next_step="Give an https address; http is only for a service on this machine.",
+        )
 
 
 def _refuse_odd_host(channel: str, host: str) -> None:
@@ -131,7 +153,8 @@ def _refuse_odd_host(channel: str, host: str) -> None:
         raise SettingsRefused(f"{channel}: {host!r} is not the name of a host")
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host, by its name or address, is this machine. Nobody is asked."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

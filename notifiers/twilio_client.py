@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from base64 import b64encode
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import aiohttp
 from twilio.base.exceptions import TwilioException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
 from notifiers.addresses import phone_number
+from notifiers.http_post import failures_told_apart, new_session
+from notifiers.reaching import AnswerLost, time_to_wait
 from notifiers.settings import SmsConfig
 
 _log = logging.getLogger(__name__)
 _SUCCESS = range(200, 300)
+# More texts than anybody gets between a first try and its repetition.
+_PAGE = 200
 
 
 class Refused(Exception):
@@ -37,25 +39,14 @@ class Refused(Exception):
         self.status, self.code, self.text, self.retry_after = status, code, text, retry_after
 
 
-class NotReached(Exception):
-    """No connection came about, so surely nothing was sent. `untrusted`: because of the server's certificate."""
-
-    def __init__(self, text: str, *, untrusted: bool) -> None:
-        super().__init__(text)
-        self.untrusted = untrusted
-
-
-class AnswerLost(Exception):
-    """The request went out, and no answer came back that makes sense."""
-
-
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Twilio has the text. `error_code` is set when it gave up on it at once."""
+    """Twilio has the text. `error_code` is set when it gave up on it."""
 
     sid: str
     status: str
     error_code: int | None
+    body: str
 
 
 class TwilioMessages:
@@ -63,11 +54,13 @@ class TwilioMessages:
 
     def __init__(self, config: SmsConfig) -> None:
         self._http = _OneRequest(config.base_url, config.connect_timeout)
-        self._from = (
-            {"messaging_service_sid": config.messaging_service_sid}
-            if config.sender is None
-            else {"from_": phone_number(config.sender)}
-        )
+        self._from: dict[str, str] = {}
+        if config.messaging_service_sid is not None:
+            self._from["messaging_service_sid"] = config.messaging_service_sid
+        if config.sender is not None:
+            self._from["from_"] = phone_number(config.sender)
+        if config.status_callback is not None:
+            self._from["status_callback"] = config.status_callback
         self._client = Client(
             config.account_sid,
             config.auth_token.get_secret_value(),
@@ -76,8 +69,13 @@ class TwilioMessages:
             environment={"TWILIO_EDGE": ""},
         )
 
-    async def create(self, to: str, body: str) -> Queued:
+    async def create(self, to: str, body: str, validity: int | None = None) -> Queued:
         """Hand one text to Twilio, once.
+
+        Args:
+            to: Number in E.164 form.
+            body: The text.
+            validity: Seconds after which Twilio throws away a text it could not pass on; None for its own default.
 
         Raises:
             Refused: Twilio does not take it.
@@ -85,13 +83,29 @@ class TwilioMessages:
             AnswerLost: Twilio may have taken it.
         """
         try:
-            made = await self._client.messages.create_async(to=to, body=body, **self._from)
+            limit = {} if validity is None else {"validity_period": validity}
+            made = await self._client.messages.create_async(to=to, body=body, **self._from, **limit)
         except (TwilioException, ValueError, TypeError, AttributeError) as reason:
             # It said yes, but not in Twilio's words.
             raise AnswerLost(f"the answer cannot be read ({type(reason).__name__})") from reason
         if not made.sid:
             raise AnswerLost("the answer names no message")
-        return Queued(str(made.sid), str(made.status), made.error_code)
+        return _queued(made)
+
+    async def sent_to(self, to: str, since: datetime) -> list[Queued]:
+        """Return the texts to a number that Twilio has and that were made since then, the newest first.
+
+        Raises:
+            Refused: Twilio does not tell.
+            NotReached: Twilio was not reached.
+            AnswerLost: Its answer did not arrive, or makes no sense.
+        """
+        try:
+            # Not by `DateSent`, by which Twilio can filter: a text that still waits in its queue has none.
+            listed = await self._client.messages.list_async(to=to, page_size=_PAGE, limit=_PAGE)
+            return [_queued(one) for one in listed if one.date_created is None or one.date_created >= since]
+        except (TwilioException, ValueError, TypeError, AttributeError) as reason:
+            raise AnswerLost(f"the answer cannot be read ({type(reason).__name__})") from reason
 
     async def close(self) -> None:
         """Close the session."""
@@ -104,12 +118,7 @@ class _OneRequest(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no ty
     def __init__(self, base_url: str | None, connect_timeout: float) -> None:
         super().__init__(_log, is_async=True)
         self._base = urlsplit(base_url) if base_url is not None else None
-        self._session = aiohttp.ClientSession(
-            # A kept connection may have died unnoticed, and a POST into it leaves us in doubt without need.
-            connector=aiohttp.TCPConnector(force_close=True),
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._session = new_session(connect_timeout)
 
     async def request(
         self,
@@ -123,7 +132,7 @@ class _OneRequest(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no ty
         allow_redirects: bool = False,  # noqa: ARG002 - a redirect would send the text twice
     ) -> Response:
         credentials = {"Authorization": _basic(*auth)} if auth else {}
-        try:
+        with failures_told_apart():
             async with self._session.request(
                 method,
                 self._there(uri),
@@ -133,11 +142,6 @@ class _OneRequest(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no ty
                 allow_redirects=False,
             ) as answer:
                 text = await answer.text()
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as reason:
-            untrusted = isinstance(reason, aiohttp.ClientConnectorCertificateError)
-            raise NotReached(str(reason), untrusted=untrusted) from reason
-        except (aiohttp.ClientError, OSError) as reason:
-            raise AnswerLost(str(reason) or type(reason).__name__) from reason
         if answer.status not in _SUCCESS:
             raise _refusal(answer.status, text, answer.headers.get("Retry-After"))
         return Response(answer.status, text, answer.headers)
@@ -151,6 +155,10 @@ class _OneRequest(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no ty
         return urlunsplit(urlsplit(uri)._replace(scheme=self._base.scheme, netloc=self._base.netloc))
 
 
+def _queued(told: Any) -> Queued:  # noqa: ANN401 - the SDK ships no types
+    return Queued(str(told.sid), str(told.status), told.error_code, str(told.body or ""))
+
+
 def _basic(account: str, token: str) -> str:
     return "Basic " + b64encode(f"{account}:{token}".encode()).decode()
 
@@ -161,11 +169,4 @@ def _refusal(status: int, text: str, retry_after: str | None) -> Refused:
         code, words = int(told["code"]), str(told.get("message") or told.get("detail") or told.get("title"))
     except (ValueError, TypeError, KeyError, AttributeError):
         code, words = status, text
-    return Refused(status, code, words, _wait(retry_after))
-
-
-def _wait(retry_after: str | None) -> timedelta | None:
-    # Seconds; a date, the header's other form, counts as none given. Nobody asks for more than a day.
-    if retry_after is None or re.fullmatch(r"[0-9]{1,5}", retry_after) is None:
-        return None
-    return timedelta(seconds=int(retry_after))
+    return Refused(status, code, words, time_to_wait(retry_after))

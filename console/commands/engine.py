@@ -18,21 +18,27 @@ def worker(*options: Rest, call: Here) -> NoReturn:
 
     CASEWRIGHT_PREFECT_API_URL says where Prefect is, CASEWRIGHT_DATABASE_URL where the case store is.
     """
-    _become(call, "worker", *options)
+    become(call, "worker", *options)
 
 
 def relay(*options: Rest, call: Here) -> NoReturn:
     """Carry signals to Prefect, Prefect's states to the record, and messages to people."""
-    _become(call, "relay", *options)
+    become(call, "relay", *options)
 
 
 def deploy(*options: Rest, call: Here) -> NoReturn:
     """Register one Prefect deployment for each SOP of the library."""
-    _become(call, "deploy", *options)
+    become(call, "deploy", *options)
 
 
-def _become(call: Call, part: str, *options: str) -> NoReturn:
-    """Replace this process: signals, exit code and memory are then the part's own, and Prefect is not imported here."""
+def become(call: Call, part: str, *options: str) -> NoReturn:
+    """Replace this process: signals, exit code and memory are then the part's own, and Prefect is not imported here.
+
+    Args:
+        call: The call.
+        part: What `python -m flows` shall be.
+        options: What it is told besides.
+    """
     sys.stdout.flush()
     home = private(call.settings.home)
     environment = children.environment(os.environ, home)

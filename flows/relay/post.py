@@ -95,8 +95,9 @@ def _worth_waiting(outcome: Outcome) -> Outcome:
 async def _try(own: Resources, notifier: Notifier | None, entry: OutboxEntry, person: Person) -> Outcome:
     if notifier is None:
         return Outcome.permanent(f"the channel {entry.channel} is not set up")
+    link = own.settings.prefect_ui_url
     try:
-        rendered = render(entry.template, {**_facts(entry), "link": own.settings.prefect_ui_url})
+        rendered = render(entry.template, {**_facts(entry), "link": link})
     except NotifierError as error:
         return Outcome.permanent(str(error))
     return await notifier.send(
@@ -109,6 +110,8 @@ async def _try(own: Resources, notifier: Notifier | None, entry: OutboxEntry, pe
             case_number=entry.context["case"]["number"] if "case" in entry.context else None,
             dedup_key=entry.dedup_key,
             attachments=_attachments(entry),
+            useful_for=None if entry.not_after is None else entry.not_after - now(),
+            link=link,
         )
     )
 

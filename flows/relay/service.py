@@ -9,7 +9,7 @@ from prefect.client.orchestration import PrefectClient
 from case_store.audit import witnesses
 from case_store.audit.timestamps import Authority
 from flows import sweep
-from flows.relay.channels import channels
+from flows.relay.channels import every_channel
 from flows.relay.deliver import deliver_signals
 from flows.relay.follow import Follower
 from flows.relay.forward import forward
@@ -32,4 +32,8 @@ async def relay(own: Resources, client: PrefectClient) -> None:
         group.create_task(have_witnessed(own, configured))
         group.create_task(have_stamped(own, authority))
         group.create_task(forward(own))
-        group.create_task(deliver_post(own, channels(own.settings)))
+        group.create_task(_deliver_post(own, client))
+
+
+async def _deliver_post(own: Resources, client: PrefectClient) -> None:
+    await deliver_post(own, await every_channel(own.settings, client))

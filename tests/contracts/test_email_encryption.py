@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,21 @@ def certificate(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContex
     return context
 
 
+_made: list[EmailNotifier] = []
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_stays_open() -> AsyncIterator[None]:
+    yield
+    while _made:
+        await _made.pop().close()
+
+
 def notifier(server: SmtpServer, ca_file: Path | None, *, password: str | None = None, **changes) -> EmailNotifier:
     login = {} if password is None else {"username": LOGIN[0], "password": SecretStr(password)}
     config = {"host": server.host, "port": server.port, "sender": "soc@corp.example", "ca_file": ca_file}
-    return EmailNotifier(EmailConfig(**config, **login, **changes))
+    _made.append(EmailNotifier(EmailConfig(**config, **login, **changes)))
+    return _made[-1]
 
 
 async def send(server: SmtpServer, ca_file: Path | None, **changes) -> Outcome:
