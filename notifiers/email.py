@@ -14,8 +14,8 @@ from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPServerDisconnecte
 
 from notifiers.cleaning import one_line
 from notifiers.contract import Message, Outcome
-from notifiers.errors import AddressRefused, SettingsRefused
-from notifiers.letter import Letter, compose
+from notifiers.errors import NotifierError, SettingsRefused
+from notifiers.letter import Letter, compose, not_written
 from notifiers.settings import EmailConfig
 from notifiers.smtp_answers import Step, outcome_of
 
@@ -36,6 +36,7 @@ class EmailNotifier:
     """
 
     channel = "email"
+    can_find = False
 
     def __init__(self, config: EmailConfig, *, clock: Callable[[], datetime] = localtime) -> None:
         self._config = config
@@ -51,8 +52,8 @@ class EmailNotifier:
         """Try once to hand the letter to the mail server; its Message-ID is the provider's reference."""
         try:
             letter = compose(message, self._config, self._clock())
-        except AddressRefused as refused:
-            return Outcome.permanent(str(refused))
+        except NotifierError as refused:
+            return not_written(refused)
         talk = _Conversation(self._client(), letter, self._config)
         limit = asyncio.timeout(self._config.deadline)
         try:
@@ -66,6 +67,10 @@ class EmailNotifier:
         finally:
             talk.client.close()
         return Outcome.ok(letter.message_id, receipt)
+
+    async def find(self, message: Message, since: datetime) -> Outcome | None:  # noqa: ARG002 - the contract's
+        """Say that nobody can be asked: a mail server tells nothing about letters it took."""
+        return Outcome.temporary("a mail server cannot be asked for a letter")
 
     async def close(self) -> None:
         """Do nothing: no connection outlives its letter."""

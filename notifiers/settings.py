@@ -87,6 +87,7 @@ class SmsConfig:
         messaging_service_sid: Pool of senders (`MG...`), which also keeps the opt-outs; None when `sender` is given.
         sender: Number to send from, in E.164 form; None when `messaging_service_sid` is given.
         base_url: Where the API is reached; None for Twilio itself. Encrypted unless it is on this machine.
+        status_callback: Where Twilio tells what became of a text (https, reachable by Twilio); None to hear nothing.
         connect_timeout: Seconds to reach the API. Until then surely nothing was sent.
         deadline: Seconds for the whole try.
     """
@@ -96,6 +97,7 @@ class SmsConfig:
     messaging_service_sid: str | None = None
     sender: str | None = None
     base_url: str | None = None
+    status_callback: str | None = None
     connect_timeout: float = 5
     deadline: float = 15
 
