@@ -120,7 +120,10 @@ class Message:
 
 
 class Notifier(Protocol):
-    """A way to reach a person, or (Slack, Teams, PagerDuty) a room or service. It tries once: no retries, no queue, no memory of what it sent."""
+    """A way to reach a person, or a room or service that people watch.
+
+    It tries once: no retries, no queue, no memory of what it sent.
+    """
 
     @property
     def channel(self) -> str:

@@ -66,11 +66,11 @@ class TwilioMessages:
 
     def __init__(self, config: SmsConfig) -> None:
         self._http = _OneRequest(config.base_url, config.connect_timeout)
-        self._from: dict[str, str] = (
-            {"messaging_service_sid": config.messaging_service_sid}
-            if config.sender is None
-            else {"from_": phone_number(config.sender)}
-        )
+        self._from: dict[str, str] = {}
+        if config.messaging_service_sid is not None:
+            self._from["messaging_service_sid"] = config.messaging_service_sid
+        if config.sender is not None:
+            self._from["from_"] = phone_number(config.sender)
         if config.status_callback is not None:
             self._from["status_callback"] = config.status_callback
         self._client = Client(
