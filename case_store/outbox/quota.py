@@ -80,7 +80,7 @@ async def _fit(tx: Tx, due: Sequence[OutboxEntry], places: Sequence[datetime], *
         for entry in due:
             entry.next_at = places[0] if places else at + HOUR
         return 0
-    first, rest = due[: free - 1], due[free - 1 :]
+    rest = due[free - 1 :]  # those before have a place each; the last place is for what follows
     many = [entry for entry in rest if entry.template not in NOT_IN_A_DIGEST]
     alone = [entry for entry in rest if entry.template in NOT_IN_A_DIGEST]
     for entry in alone[0 if many else 1 :]:

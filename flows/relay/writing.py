@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from case_store.models import Case, JsonMap, OutboxEntry, Person
+from case_store.notices import hides_content
 from notifiers.contract import Attachment, Message, Recipient
-from notifiers.render import Rendered, render
+from notifiers.render import CODE, HIDDEN, Rendered, render
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,19 @@ class Writer:
             attachments=_attachments(entry),
         )
 
-    def words(
-        self, template: str, context: Mapping[str, object], _case: Case | None, _language: str | None
-    ) -> Rendered:
+    def words(self, template: str, context: Mapping[str, object], case: Case | None, language: str | None) -> Rendered:
         """Return the words; those about a case that is not for every eye say nothing but where to look.
 
         Raises:
             RenderRefused: The template, or a fact, is not as it has to be.
         """
         facts = {**_by_line(context), "link": self.link}
-        return render(template, facts)
+        if case is not None and hides_content(case):
+            if template == CODE:  # without it nobody can sign
+                return render(CODE, {**facts, "task": {"title": "..."}}, language, self.own)
+            shown = {"case": {"number": case.number}, "link": self.link, "due": facts.get("due"), "about": template}
+            return render(HIDDEN, {**shown, "recipient": facts["recipient"]}, language, self.own)
+        return render(template, facts, language, self.own)
 
 
 def _by_line(context: Mapping[str, object]) -> dict[str, object]:
