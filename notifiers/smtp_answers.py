@@ -21,7 +21,10 @@ _NOBODY = re.compile(r"\b5\.1\.(?:1|2|3|6|10)\b")
 class Step(Enum):
     """How far the conversation with the mail server has come."""
 
+    QUEUE = "waiting for a free connection"
     CONNECT = "connecting to the mail server"
+    ENCRYPT = "agreeing on encryption"
+    LOGIN = "logging in"
     SENDER = "naming the sender"
     RECIPIENT = "naming the recipient"
     CONTENT = "announcing the letter"
@@ -30,7 +33,7 @@ class Step(Enum):
     @property
     def about_the_channel(self) -> bool:
         """True while the person and the letter are not yet in play: what fails here fails for everybody."""
-        return self in {Step.CONNECT, Step.SENDER}
+        return self not in {Step.RECIPIENT, Step.CONTENT, Step.RECEIPT}
 
 
 def outcome_of(failure: Exception, step: Step) -> Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from datetime import datetime, timedelta
+from typing import Any
 
 from notifiers.contract import Message, Outcome, Recipient
 
@@ -21,9 +22,10 @@ def example_message(
     html: str | None = "<p>Ana, a task waits for you.</p>",
     sms_text: str = "CASE-42: a task waits for you. https://casewright.example/t/1",
     dedup_key: str = "case-42:block_sender:assigned:0:ana:email",
+    **more: Any,  # noqa: ANN401 - any other field of a message
 ) -> Message:
     """Make a message that every channel takes, but for what you change."""
-    return Message(Recipient(name, email, phone), subject, text, html, sms_text, 42, dedup_key)
+    return Message(Recipient(name, email, phone), subject, text, html, sms_text, 42, dedup_key, **more)
 
 
 class RecordingNotifier:
