@@ -128,6 +128,7 @@ async def test_opted_out_person_is_not_texted_again():
     ("fault", "kind", "channel_fault"),
     [
         (Refusal(400, 21211), "permanent", False),
+        (Refusal(400, 21609), "permanent", True),
         (Refusal(400, 21614), "permanent", False),
         (Refusal(400, 21999), "permanent", False),
         (Refusal(400, 21606), "permanent", True),
@@ -282,17 +283,3 @@ async def test_close_may_come_twice_and_before_the_first_text():
 def test_sdk_is_loaded_by_the_first_text_only():
     code = "import sys, notifiers.sms; sys.exit('twilio' in sys.modules or 'aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
-
-
-async def test_stand_in_shows_what_it_has():
-    """What reconciliation will ask of Twilio, the stand-in answers: the list, filtered, and one message."""
-    async with FakeTwilio() as twilio:
-        sms = notifier(twilio)
-        outcome = await sms.send(example_message())
-        await sms.send(example_message(phone="+14155552672"))
-        assert sms._messages is not None
-        messages = sms._messages._client.messages
-        assert [found.sid for found in await messages.list_async(to="+14155552671")] == [outcome.provider_ref]
-        assert len(await messages.list_async()) == 2
-        assert (await messages(outcome.provider_ref).fetch_async()).status == "accepted"
-        await sms.close()
