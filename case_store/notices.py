@@ -58,7 +58,7 @@ async def overdue(tx: Tx, task: Task, recipients: Sequence[Person], at: datetime
 
 async def _promise(tx: Tx, task: Task, recipients: Sequence[Person], notice: _Notice, at: datetime) -> int:
     case = await find.case(tx, task.case_id)
-    context = await _context(tx, case, task)
+    context = await facts(tx, case, task)
     entries = {
         entry.dedup_key: entry
         for person in recipients
@@ -94,7 +94,8 @@ def _entry(
     )
 
 
-async def _context(tx: Tx, case: Case, task: Task) -> JsonMap:
+async def facts(tx: Tx, case: Case, task: Task) -> JsonMap:
+    """Return the facts about a task that templates ask for, but for recipient and link."""
     stage = await tx.session.get(Stage, task.stage_id)
     problem = _WENT_WRONG.get(task.state)
     about: JsonMap = {
