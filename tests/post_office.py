@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,20 +22,23 @@ class PostOffice:
         has: Messages it took, in order.
         answers: What to answer to the next tries, one each: an outcome, `LOST`, or an event to wait for first.
         asked: How often it was asked for a message.
+        tries: How often it was to take one; `trying` is set at the first.
     """
 
     channel: str = "email"
     can_find: bool = True
     has: list[Message] = field(default_factory=list)
-    answers: deque[Outcome | str | asyncio.Event] = field(default_factory=deque)
+    answers: list[Outcome | str | asyncio.Event] = field(default_factory=list)
     asked: int = 0
     tries: int = 0
     deadline: timedelta = timedelta(seconds=5)
+    trying: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def send(self, message: Message) -> Outcome:
         """Answer as told; else take the message."""
         self.tries += 1
-        told = self.answers.popleft() if self.answers else None
+        self.trying.set()
+        told = self.answers.pop(0) if self.answers else None
         if isinstance(told, Outcome):
             return told
         if isinstance(told, asyncio.Event):
