@@ -171,7 +171,7 @@ async def test_a_channel_that_hangs_holds_up_no_other(store: CaseStore, clock: C
 
 
 async def test_a_dead_channel_is_tried_by_one_message_after_a_while(store: CaseStore, clock: Clock):
-    office = PostOffice(answers=[Outcome.temporary("no route")] * 6)
+    office = PostOffice(answers=[Outcome.temporary("no route")] * 12)
     await promise(store, clock(), 12)
     way = lane(store, office, clock)
     await way.send_due()
