@@ -11,13 +11,18 @@ from notifiers.limited import CPU, MEMORY
 from notifiers.sandbox import fill
 
 
-def main() -> None:
-    """Answer one request from standard input."""
-    request = json.loads(sys.stdin.buffer.read())
+def limit() -> None:
+    """Let this process use no more than a template may."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
     resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+
+
+def main() -> None:
+    """Answer one request from standard input."""
+    request = json.loads(sys.stdin.buffer.read())
+    limit()
     try:
         filled = {part: fill(name, source, part, request["facts"]) for part, (name, source) in request["parts"].items()}
     except RenderRefused as error:

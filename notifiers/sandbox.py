@@ -25,6 +25,8 @@ LONGEST: Final = 256 * 1024
 """Characters in one part of a message; it bounds what a mistake in a template can do."""
 
 LONGEST_SOURCE: Final = 64 * 1024
+_LONGEST_FACT: Final = 4_000
+"""Characters of a text that templates see; they show one line of it. It bounds the work."""
 SUBJECT, TEXT, SMS, HTML = "subject.txt", "text.txt", "sms.txt", "body.html"
 PARTS: Final = (SUBJECT, TEXT, SMS, HTML)
 
@@ -155,7 +157,7 @@ def plain(name: str, value: object) -> object:
         RenderRefused: It is no text, number, list or map.
     """
     if isinstance(value, str):
-        return str(value)  # not as `Markup`, which would pass unescaped
+        return str(value)[:_LONGEST_FACT]  # not as `Markup`, which would pass unescaped
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):

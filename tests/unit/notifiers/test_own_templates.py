@@ -1,6 +1,7 @@
 """Templates of an installation: found, checked, filled in within limits."""
 
-import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from notifiers.catalogue import check
 from notifiers.errors import RenderRefused
-from notifiers.limited import MEMORY, WALL
+from notifiers.limited import MEMORY, WALL, fill_apart
 from notifiers.render import render, strictly
 
 FACTS = {
@@ -78,13 +79,11 @@ def test_hostile_facts_are_escaped_in_own_html_too(tmp_path: Path):
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_in_time_and_memory(tmp_path: Path, name: str):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     folder, begun = own(tmp_path, BOMBS[name]), time.monotonic()
     with pytest.raises(RenderRefused) as refused:
         strictly("assigned", FACTS, "en", folder)
     took = time.monotonic() - begun
     assert took < WALL + 2, "the limit, and the start of a process on a busy machine"
-    assert max(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, before) * 1024 < MEMORY
     assert "next: " in refused.value.diagnostics()
     assert "assigned/text.txt" in str(refused.value)
     assert render("assigned", FACTS, "en", folder).text.startswith("Ana, a task waits"), "ours speaks instead"
@@ -113,3 +112,16 @@ def test_every_file_is_checked_and_told_with_its_line(tmp_path: Path):
 def test_no_folder_of_ones_own_is_nothing_wrong(tmp_path: Path):
     assert list(check(tmp_path / "nowhere")) == []
     assert render("assigned", FACTS, "en", tmp_path / "nowhere").subject == "[CASE-42] For you: Block the sender"
+
+
+@pytest.mark.parametrize(("size", "fits"), [(MEMORY // 4, True), (MEMORY, False)])
+def test_the_process_gets_no_more_memory(size: int, fits: bool):
+    code = f"from notifiers.filling import limit; limit(); bytearray({size})"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is fits, done.stderr
+    assert fits or "MemoryError" in done.stderr
+
+
+def test_the_process_gets_no_more_time():
+    with pytest.raises(RenderRefused, match=r"needs more than 2 s of work|longer than 3 s"):
+        fill_apart({"text.txt": ("mine", BOMBS["nested loops that say nothing"])}, FACTS)
