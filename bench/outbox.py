@@ -1,7 +1,7 @@
 """How many messages a second does the outbox claim and settle, beside plain UPDATEs of the same rows?
 
-On SQLite and on PostgreSQL, in one run. Claimed in batches and settled one by one, each settlement with its audit event,
-as a lane does it; the provider costs nothing. The floor updates the same rows twice each by the driver alone, in the
+On SQLite and on PostgreSQL, in one run. Claimed in batches and settled one by one, each with its audit event, as a lane
+does it; the provider costs nothing. The floor updates the same rows twice each by the driver alone, in the
 same number of transactions, and writes no event. Others use the machine too: only the relation says something.
 Run: make bench BENCH=outbox ARGS="--messages 2000"
 """

@@ -82,6 +82,7 @@ class Lane:
     async def _claim(self) -> list[tuple[OutboxEntry, Person, Case | None]]:
         at = self.clock()
         async with self.store.transaction() as tx:
+            await outbox.cancel_needless(tx, by=self.by, at=at)
             limit = await breaker.allowed(tx, self.channel, at, BATCH)
             if not limit:
                 return []

@@ -78,10 +78,9 @@ async def send_due(own: Resources, channels: Mapping[str, Notifier]) -> int:
 
 
 async def look_after(own: Resources) -> int:
-    """Take back messages that are needless, and give up those that come too late; return how many."""
+    """Give up messages that come too late; return how many."""
     async with own.store.transaction() as tx:
-        done = await outbox.cancel_needless(tx, by=BY, at=now())
-        return done + await outbox.expire(tx, by=BY, at=now(), policy=policy_of(own.settings))
+        return await outbox.expire(tx, by=BY, at=now(), policy=policy_of(own.settings))
 
 
 async def give_up(own: Resources, channels: Mapping[str, Notifier]) -> int:

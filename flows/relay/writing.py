@@ -37,6 +37,7 @@ class Writer:
             case_number=case.number if case else None,
             dedup_key=entry.dedup_key,
             attachments=_attachments(entry),
+            useful_for=entry.not_after - entry.tried_at if entry.not_after and entry.tried_at else None,
         )
 
     def words(self, template: str, context: Mapping[str, object], case: Case | None, language: str | None) -> Rendered:

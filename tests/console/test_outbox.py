@@ -76,7 +76,7 @@ def test_a_message_is_shown_as_its_reader_gets_it(casewright, asked, tmp_path):
     assert "Text message (" in said.out
     assert "A <b>bold</b> try" not in file.read_text()
     assert "<html" in file.read_text()
-    assert "Für Sie" in casewright("notify", "preview", "assigned", "--case", "1", "--language", "de").out
+    assert "] Für " in casewright("notify", "preview", "assigned", "--case", "1", "--language", "de").out
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_every_file_is_checked_and_told_with_its_line(tmp_path: Path):
     own(tmp_path, "one\n{% include 'x' %}", template="overdue")
     own(tmp_path, "{{ digest.count }} {{ case.number }}", "subject.txt", "digest")
     own(tmp_path, "x", "body.htm", "alarm")
-    own(tmp_path, "x", "text.txt", "assinged")
+    own(tmp_path, "x", "text.txt", "postcard")
     (tmp_path / "en" / "warning").mkdir(parents=True)
     (tmp_path / "en" / "warning" / "text.txt").write_bytes(b"\xff\xfe")
     found = "\n".join(check(tmp_path))
@@ -102,7 +102,7 @@ def test_every_file_is_checked_and_told_with_its_line(tmp_path: Path):
         "overdue/text.txt:2: templates know no include",
         "there is no fact 'case'",
         "no such part",
-        "there is no message 'assinged'",
+        "there is no message 'postcard'",
         "warning/text.txt: it cannot be read",
     ):
         assert told in found
