@@ -5,7 +5,8 @@ somebody else could not be reached). Beyond these:
 
     assigned, overdue, warning   case {"number", "title", "severity"}; task {"title", "stage"}, and "role" when it is
                                  asked of everybody with that role; due (ISO 8601 with offset, or None)
-    escalated                    the same, and rung, after, late_by: texts
+    escalated                    the same, and rung (its number), after, late_by (texts), missed (numbers of rungs that
+                                 were not told in time)
     hidden                       case {"number"}; about (the message it stands for); due
     digest                       digest {"count", "cases": [{"number", "messages"}], "more"}
     alarm                        alarm {"about": "message" or "channel", "channel", "template"}, and "case" (a number)
@@ -34,7 +35,7 @@ FACTS: Final[dict[str, frozenset[str]]] = {
     "assigned": _ABOUT_A_TASK,
     "overdue": _ABOUT_A_TASK,
     "warning": _ABOUT_A_TASK,
-    "escalated": _ABOUT_A_TASK | {"rung", "after", "late_by"},
+    "escalated": _ABOUT_A_TASK | {"rung", "after", "late_by", "missed"},
     "hidden": _EVERYWHERE | {"case", "about", "due"},
     "digest": _EVERYWHERE | {"digest"},
     "alarm": _EVERYWHERE | {"alarm"},

@@ -72,7 +72,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             cache_size=0,
         )
         self.globals = {}
-        self.filters = {"short": one_line, "defanged": defanged, "moment": _moment, "web_link": _web_link}
+        self.filters = {"short": _short, "defanged": defanged, "moment": _moment, "web_link": _web_link}
         self.tests = {"defined": self.tests["defined"]}
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> NoReturn:  # noqa: ANN401, ARG002
@@ -168,6 +168,11 @@ def plain(name: str, value: object) -> object:
         f"{name}: a {type(value).__name__} is not a plain value",
         next_step="Give text, numbers, lists and maps; times as ISO 8601 text.",
     )
+
+
+def _short(value: object, limit: int = 1000) -> str:
+    """Show a text as one line of at most so many characters, or a number as it is."""
+    return one_line(value if isinstance(value, str) else str(value), limit)
 
 
 def _one_value(value: object) -> object:

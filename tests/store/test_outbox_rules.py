@@ -1,6 +1,8 @@
 """What follows when a message arrives or does not: receipts, other ways, other people, alarms, quota and breaker."""
 
+import asyncio
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -304,6 +306,14 @@ class TestQuota:
         (later, *more) = sorted(one.template for one in await deliver(store, NOW + timedelta(hours=1, seconds=1)))
         assert (later, more) == ("assigned", ["assigned", "digest"])
 
+    async def test_two_relays_do_not_fill_one_place(self, store: CaseStore):
+        drill = await world.build(store)
+        async with store.transaction() as tx:
+            await many(tx, drill.bob, 12, NOW)
+        rounds = await asyncio.gather(*(deliver(store, NOW, limit) for limit in (1, 2, 19, 20)))
+        assert sum(map(len, rounds)) == 3
+        assert await deliver(store, NOW + timedelta(minutes=59)) == []
+
     async def test_a_code_waits_for_no_place(self, store: CaseStore):
         drill = await world.build(store)
         async with store.transaction() as tx:
@@ -392,6 +402,41 @@ class TestBreaker:
             await try_one(store, "sms", Result("temporary", error="451"), at)
             at = (await one(store, channel="sms")).next_at
         assert await allowed(store, at) == 20
+
+    @given(life=st.lists(st.tuples(st.sampled_from(["ok", "fails", "at fault"]), st.integers(0, 400)), max_size=25))
+    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    async def test_whatever_happens_it_is_open_as_long_as_it_says(
+        self, sqlite_store: CaseStore, life: list[tuple[str, int]]
+    ):
+        """Held against a model in a few lines: failures in a row, how often it was opened, and until when."""
+        store, channel, at = sqlite_store, f"c{uuid4().hex[:12]}", NOW
+        failures, times_open, until = 0, 0, None
+        async with store.transaction() as tx:
+            entry = OutboxEntry(
+                dedup_key=channel, channel=channel, recipient_id=world.new_person(tx, channel).id, template="test",
+                next_at=NOW, attempts=1,
+            )  # fmt: skip
+            tx.session.add(entry)
+        for what, seconds in life:
+            at += timedelta(seconds=seconds)
+            async with store.transaction() as tx:
+                may = await breaker.allowed(tx, channel, at, 20)
+                assert may == (20 if until is None else 1 if until <= at else 0)
+                if not may:
+                    continue
+                if may == 1:
+                    assert await breaker.probe(tx, channel, at, LEASE)
+                    assert not await breaker.probe(tx, channel, at, LEASE)
+                if what == "ok":
+                    await breaker.worked(tx, channel, by=RELAY, at=at)
+                    failures, times_open, until = 0, 0, None
+                    continue
+                result = Result("temporary", error="x", channel_fault=what == "at fault")
+                await breaker.failed(tx, entry, result, POLICY, by=RELAY, at=at)
+            failures += 1
+            if until is not None or what == "at fault" or failures >= breaker.FAILURES:
+                times_open += 1
+                until = at + timedelta(seconds=min(300, 30 * 2 ** (times_open - 1)))
 
 
 async def allowed(store: CaseStore, at: datetime) -> int:

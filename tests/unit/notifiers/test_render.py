@@ -80,6 +80,16 @@ def test_overdue():
     assert message.sms.startswith('CASE-42: OVERDUE "Block the sender", was due Tue 24 Nov 2026, 14:00 CET. https://')
 
 
+@pytest.mark.parametrize(("language", "told"), [("en", "rungs 1 2"), ("de", "Stufen 1 2")])
+def test_escalated_says_which_rung_and_who_was_left_out(language: str, told: str):
+    more = {"rung": 3, "after": "1h", "late_by": "2h 5m", "missed": [1, 2]}
+    message = render("escalated", {**FACTS, **more}, language)
+    assert told in message.text
+    assert ": 3, 1h" in message.text.replace("  ", " ").replace("  ", " ")
+    assert "2h 5m" in message.sms
+    assert told not in render("escalated", {**FACTS, **more, "missed": []}, language).text
+
+
 def test_checkpoint_is_in_the_text_as_it_was_signed_with_what_to_do_with_it():
     note = "soc.example/audit\n12\nAAAA+/=\n\n\N{EM DASH} soc.example/audit Zm9v\n"
     told = {"at": FACTS["due"], "size": 12, "lines": note.splitlines()}
