@@ -109,7 +109,8 @@ class Breaker(Base):
     opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # Until then nothing is tried; afterwards one message is. None: it is closed, and messages flow.
     open_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_error: Mapped[str | None] = mapped_column(Text)
+    # Since when one message tries it; None: nobody does.
+    probed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class IdempotencyKey(Base):

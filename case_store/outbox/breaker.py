@@ -42,7 +42,7 @@ async def probe(tx: Tx, channel: str, at: datetime, lease: timedelta) -> bool:
         return True
     if found.open_until > at:
         return False
-    found.open_until = at + lease
+    found.open_until, found.probed_at = at + lease, at
     await tx.flush()
     return True
 
@@ -54,7 +54,9 @@ async def failed(tx: Tx, entry: OutboxEntry, result: Result, policy: Policy, *, 
         True when the channel is at fault, and so the message was not really tried.
     """
     found = await _locked(tx, entry.channel)
-    probing = found.open_until is not None
+    probing = found.probed_at is not None
+    if found.open_until is not None and not probing:
+        return result.channel_fault  # it was under way when the channel was left alone, and says nothing new
     if not probing and not result.channel_fault and entry.attempts > _SAYS_SOMETHING:
         return False
     found.failures += 1
@@ -62,6 +64,7 @@ async def failed(tx: Tx, entry: OutboxEntry, result: Result, policy: Policy, *, 
         await tx.flush()
         return False
     found.times_open += 1
+    found.probed_at = None
     found.opened_at = found.opened_at or at
     wait = min(_LONGEST, _FIRST * (1 << min(found.times_open - 1, _MANY)))
     found.open_until = at + max(wait, min(result.retry_after or wait, _LONGEST))
@@ -84,7 +87,7 @@ async def worked(tx: Tx, channel: str, *, by: Actor, at: datetime) -> bool:
         return False
     found = await _locked(tx, channel)
     was_open = found.open_until is not None
-    found.failures, found.times_open, found.opened_at, found.open_until = 0, 0, None, None
+    found.failures, found.times_open, found.opened_at, found.open_until, found.probed_at = 0, 0, None, None, None
     if was_open:
         tx.record("channel.works_again", None, by=by, at=at, facts={"breaker": channel})
     await tx.flush()

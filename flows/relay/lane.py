@@ -22,7 +22,8 @@ from flows.relay.writing import Writer
 from notifiers.contract import Message, Notifier, Outcome
 from notifiers.errors import NotifierError
 
-BATCH: Final = 20
+BATCH: Final = 5
+"""Messages for each place of a lane that are claimed at once; as many as it takes to leave a dead channel alone."""
 LEASE_FACTOR: Final = 4
 """A lease outlasts the slowest answer several times, so that nobody else sends what is just being sent."""
 POLL_GAP: Final = timedelta(seconds=60)
@@ -62,8 +63,12 @@ class Lane:
     def __post_init__(self) -> None:
         # Where the provider cannot be asked, a process that dies may have sent what it did not note: one at a time,
         # so that this is one message and not several.
-        width = _WIDTH if self.notifier is not None and self.notifier.can_find else 1
-        object.__setattr__(self, "_turn", asyncio.Semaphore(width))
+        object.__setattr__(self, "_turn", asyncio.Semaphore(self.width))
+
+    @property
+    def width(self) -> int:
+        """How many messages are sent at the same time."""
+        return _WIDTH if self.notifier is not None and self.notifier.can_find else 1
 
     @property
     def lease(self) -> timedelta:
@@ -83,12 +88,13 @@ class Lane:
         at = self.clock()
         async with self.store.transaction() as tx:
             await outbox.cancel_needless(tx, by=self.by, at=at)
-            limit = await breaker.allowed(tx, self.channel, at, BATCH)
+            most = BATCH * self.width
+            limit = await breaker.allowed(tx, self.channel, at, most)
             if not limit:
                 return []
             await quota.coalesce(tx, self.channel, self.policy, by=self.by, at=at)
             entries = await outbox.claim(tx, at, self.lease, limit, uuid4().hex, channel=self.channel)
-            if limit < BATCH and entries and not await breaker.probe(tx, self.channel, at, self.lease):
+            if limit < most and entries and not await breaker.probe(tx, self.channel, at, self.lease):
                 raise _TriedByAnother
             return [
                 (

@@ -21,7 +21,7 @@ from case_store.settings import Settings
 from case_store.store import CaseStore
 from case_store.tasks import recipients
 from flows.clock import now
-from flows.relay.lane import BATCH, Lane
+from flows.relay.lane import Lane
 from flows.relay.writing import Writer
 from flows.resources import Resources
 from notifiers.contract import Notifier
@@ -54,7 +54,7 @@ async def _again_and_again(step: Callable[[], Awaitable[int]], what: str) -> Non
         except StoreError as error:
             log.warning("%s: %s", what, error)
             done = 0
-        if done < BATCH:
+        if not done:
             await asyncio.sleep(_LOOK_EVERY)
 
 

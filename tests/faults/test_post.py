@@ -168,7 +168,7 @@ async def test_a_mail_server_that_is_stopped_loses_nothing(
     await asyncio.to_thread(postfix.stop)
     await asyncio.sleep(seconds)
     await asyncio.to_thread(postfix.start)
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(900):
         await sending
     in_doubt = (await in_states(store))["unknown"]
     async with store.transaction() as tx:

@@ -371,6 +371,17 @@ class TestBreaker:
         assert await allowed(store, at) == 20
         assert (await types(store))[-2:].count("channel.works_again") == 1
 
+    async def test_what_was_under_way_when_it_was_opened_says_nothing_new(self, store: CaseStore):
+        drill = await world.build(store)
+        async with store.transaction() as tx:
+            await many(tx, drill.bob, 12, NOW)
+            taken = await outbox.claim(tx, NOW, LEASE, 12, "all")
+        for entry in taken:
+            async with store.transaction() as tx:
+                await outbox.settle(tx, entry, Result("temporary", error="no route"), by=RELAY, at=NOW, policy=POLICY)
+        assert await allowed(store, NOW + timedelta(seconds=30)) == 1
+        assert (await types(store)).count("channel.left_alone") == 1
+
     async def test_a_failed_try_leaves_it_alone_for_longer(self, store: CaseStore):
         await opened(store)
         waits, at = [], NOW
@@ -380,13 +391,10 @@ class TestBreaker:
             assert until is not None
             waits.append((until - at).total_seconds())
             at = until
-            await try_one(store, "sms", Result("temporary", error="no route"), max(at, await due(store)))
-            async with store.reading() as tx:
-                at = (await tx.session.get_one(Breaker, "sms")).open_until - timedelta(
-                    seconds=min(300, 30 * 2 ** len(waits))
-                )
-        assert waits == sorted(waits)
-        assert waits[-1] == 300
+            async with store.transaction() as tx:
+                assert await breaker.probe(tx, "sms", at, LEASE)
+            await try_one(store, "sms", Result("temporary", error="no route"), at)
+        assert waits == [30, 60, 120, 240, 300]
 
     async def test_a_channel_at_fault_is_left_alone_at_once_and_no_message_pays_for_it(self, store: CaseStore):
         await urgent(store)
@@ -442,10 +450,6 @@ class TestBreaker:
 async def allowed(store: CaseStore, at: datetime) -> int:
     async with store.reading() as tx:
         return await breaker.allowed(tx, "sms", at, 20)
-
-
-async def due(store: CaseStore) -> datetime:
-    return min(one.next_at for one in await entries(store, channel="sms", state="pending"))
 
 
 async def opened(store: CaseStore) -> None:

@@ -1,6 +1,6 @@
 """Columns and table of the eighth migration; a copy of the models of that day."""
 
-from sqlalchemy import JSON, Boolean, Column, DateTime, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, DateTime, Integer, MetaData, String, Table
 
 _TIME = DateTime(timezone=True)
 _metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
@@ -26,7 +26,7 @@ BREAKERS = Table(
     Column("times_open", Integer, nullable=False),
     Column("opened_at", _TIME),
     Column("open_until", _TIME),
-    Column("last_error", Text),
+    Column("probed_at", _TIME),
 )
 
 

@@ -6,8 +6,11 @@ import unicodedata
 from collections import Counter
 from datetime import UTC, datetime
 from email import message_from_bytes
+from email.message import EmailMessage
 from email.policy import default
+from functools import cache
 from html.parser import HTMLParser
+from typing import cast
 
 import pytest
 
@@ -21,6 +24,7 @@ from tests.unit.notifiers.hostile import HOSTILE
 LINK = "https://casewright.example/"
 CONFIG = EmailConfig(host="localhost", sender="soc@corp.example")
 AT = datetime(2026, 11, 24, 13, tzinfo=UTC)
+WITH_FACTS_IN_THE_SUBJECT = {"alarm", "assigned"}
 SECONDS, MEMORY = 3, 256 * 1024 * 1024
 
 
@@ -56,9 +60,9 @@ class Tags(HTMLParser):
         self.found.append((tag, tuple(attrs)))
 
 
-def letter(words: Rendered, name: str):
+def letter(words: Rendered, name: str) -> EmailMessage:
     message = Message(Recipient(name, "ana@corp.example"), words.subject, words.text, words.html, words.sms, 42, "key")
-    return message_from_bytes(compose(message, CONFIG, AT).content, policy=default)
+    return cast("EmailMessage", message_from_bytes(compose(message, CONFIG, AT).content, policy=default))
 
 
 def test_the_corpus_is_a_hundred():
@@ -74,11 +78,18 @@ def test_nothing_is_carried_out(number: int):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < MEMORY * 2, "Python and pytest are in it"
 
 
+@cache
+def usual_of(template: str, language: str) -> tuple[Rendered, EmailMessage]:
+    """The message when nobody means harm."""
+    words = render(template, facts("usual"), language)
+    return words, letter(words, "usual")
+
+
 def _looks_like_any_other(template: str, language: str, word: str) -> None:
     begun = time.process_time()
     words = render(template, facts(word), language)
     assert time.process_time() - begun < SECONDS, "work of this process: others on the machine do not count"
-    usual = render(template, facts("usual"), language)
+    usual, ordinary = usual_of(template, language)
     for line in (words.subject, words.sms):
         assert len(line.splitlines()) == 1
         assert not any(unicodedata.category(mark) in {"Cc", "Cs"} or mark in "\u202e\u2066" for mark in line)
@@ -86,7 +97,9 @@ def _looks_like_any_other(template: str, language: str, word: str) -> None:
     assert not Counter(tag for tag, _ in Tags(words.html).found) - Counter(tag for tag, _ in Tags(usual.html).found)
     assert all(dict(attrs).get("href", LINK) == LINK for _, attrs in Tags(words.html).found)
     assert "49" not in words.text.replace("10049", "")
-    made, ordinary = letter(words, word or "x"), letter(usual, "usual")
+    if template not in WITH_FACTS_IN_THE_SUBJECT:
+        return
+    made = letter(words, word or "x")
     assert made.keys() == ordinary.keys()
     assert len(made["To"].addresses) == 1
     assert made["To"].addresses[0].addr_spec == "ana@corp.example"
