@@ -96,6 +96,18 @@ class Settings(BaseSettings):
         None, description="More targets, by Apprise: NAME=URL with blanks between; each is the channel apprise:NAME."
     )
 
+    texts_an_hour: int = Field(
+        6, ge=1, le=1000, description="Texts that one person gets in an hour; what is over becomes one digest."
+    )
+    alarm_role: str = Field(
+        "incident-manager", description="Role of those who hear of messages that reach nobody and of dead channels."
+    )
+
+    @property
+    def templates(self) -> Path:
+        """Folder of this installation's own message templates; it need not be there."""
+        return self.home / "templates"
+
     @property
     def blobs(self) -> Path:
         """Folder of the evidence."""

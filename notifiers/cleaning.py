@@ -33,6 +33,8 @@ def defanged(text: str) -> str:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():  # the usual case, and quick; marks and lone surrogates are not printable
+        return text
     whole = text.encode("utf-8", "replace").decode()
     return "".join(
         mark for mark in whole if mark == "\t" or (unicodedata.category(mark) != "Cc" and mark not in _DIRECTION)

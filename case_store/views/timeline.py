@@ -202,6 +202,11 @@ _STORIES: Final[dict[str, _Teller]] = {
     "notification.sent": _message("sent"),
     "notification.failed": _message("not sent"),
     "notification.unknown": _message("perhaps sent"),
+    "notification.delivered": _message("delivered"),
+    "notification.cancelled": _message("taken back"),
+    "notification.in_digest": _message("told in a digest"),
+    "notification.fell_over": _message("promised another way"),
+    "notification.retried": _message("sent again by hand"),
     "run.state": _state_of_run,
     "audit.exported": _told("record exported"),
 }

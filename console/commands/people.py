@@ -25,7 +25,8 @@ async def import_(
 ) -> None:
     """Bring people in from a CSV file, or change those that are there; nobody is removed.
 
-    Columns: handle, name, email, phone, manager, roles (several with `;` between), time_zone.
+    Columns: handle, name, email, phone, manager, roles (several with `;` between), time_zone,
+    language (of messages to them: en, de, de-CH).
     """
     rows = people.parse_csv(read_bytes(file, _MAX_LIST).decode("utf-8", "replace"))
     async with call.store() as store, store.transaction(call.request_id) as tx:

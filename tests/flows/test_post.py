@@ -27,6 +27,7 @@ from sop.library import Library, directories
 from tests.site import ACTIONS, PEOPLE, SOPS
 
 BY = Actor.system("test")
+TO_OWNERS = select(models.OutboxEntry).where(models.OutboxEntry.template == "assigned")
 
 
 @pytest.fixture
@@ -79,12 +80,32 @@ async def test_owners_hear_of_their_tasks_and_of_overdue_ones(at_hand: Resources
         await notifier.close()
 
 
+async def test_whoever_has_the_task_no_more_is_not_told(at_hand: Resources, mail: SmtpServer) -> None:
+    await ask(at_hand, None)
+    async with at_hand.store.transaction() as tx:
+        task = await find.task_of(tx, await find.case(tx, 1), "tell")
+        other = await find.person(tx, "ana")
+        await tasks.reassign(tx, task, other, by=BY, at=datetime.now(UTC))
+    notifiers = channels(at_hand.settings)
+    assert await post.send_due(at_hand, notifiers) == 1
+    await mail.wait_for(1)
+    assert [one.letter["To"].addresses[0].addr_spec for one in mail.received] == [other.email]
+    async with at_hand.store.reading() as tx:
+        states = (await tx.session.scalars(TO_OWNERS.order_by(models.OutboxEntry.state))).all()
+    assert [(one.state, one.last_error) for one in states] == [
+        ("cancelled", "the task is somebody else's now"),
+        ("sent", None),
+    ]
+    for notifier in notifiers.values():
+        await notifier.close()
+
+
 async def test_a_message_outlives_a_wrong_password_at_the_mail_server(at_hand: Resources) -> None:
     await ask(at_hand, None)
     wrong = at_hand.settings.model_copy(update={"smtp_user": "soc", "smtp_password": SecretStr("wrong")})
     assert await post.send_due(at_hand, channels(wrong)) == 1
     async with at_hand.store.reading() as tx:
-        (entry,) = (await tx.session.scalars(select(models.OutboxEntry))).all()
+        (entry,) = (await tx.session.scalars(TO_OWNERS)).all()
         assert entry.state == "pending"
         assert entry.next_at >= datetime.now(UTC) + timedelta(minutes=4)
         assert "wrong" not in (entry.last_error or "")
@@ -94,7 +115,7 @@ async def test_without_a_channel_a_message_is_given_up_and_that_is_on_record(at_
     await ask(at_hand, None)
     assert await post.send_due(at_hand, {}) == 1
     async with at_hand.store.reading() as tx:
-        (entry,) = (await tx.session.scalars(select(models.OutboxEntry))).all()
+        (entry,) = (await tx.session.scalars(TO_OWNERS)).all()
     assert (entry.state, entry.last_error) == ("dead", "the channel email is not set up")
 
 

@@ -127,6 +127,8 @@ WITH_THE_FILE = {
     "replace a person": "REPLACE INTO people SELECT * FROM people",
 }
 
+OF_A_PERSON = "id, version, handle, name, email, phone, manager_id, roles, working_hours, time_zone, active, legal_hold"
+
 Forgery = Callable[[Place], tuple[Place, dict[str, object]]]
 FORGED: dict[str, Forgery] = {
     "a number ahead": lambda place: (Place(place.seq + 1, place.prev), {}),
@@ -223,7 +225,9 @@ class TestWithTheFile:
         assert passed == {}
         assert await everything(sqlite_store) == before
 
-    @pytest.mark.parametrize("verb", ["REPLACE INTO people SELECT 'new', 1, {}", "UPDATE OR REPLACE people SET {}"])
+    @pytest.mark.parametrize(
+        "verb", [f"REPLACE INTO people ({OF_A_PERSON}) SELECT 'new', 1, {{}}", "UPDATE OR REPLACE people SET {}"]
+    )
     async def test_somebody_new_does_not_push_out_who_has_the_handle(
         self, sqlite_store: CaseStore, sqlite_database: str, verb: str
     ):

@@ -103,6 +103,26 @@ class TestUpgrade:
         assert await look(empty_url, tables) == before
         assert await migrate.check(empty_url) == []
 
+    async def test_messages_of_before_are_there_afterwards(self, sqlite_empty: str):
+        """On SQLite the table of the outbox is made anew, as a condition cannot be changed there."""
+        await migrate.upgrade(sqlite_empty)
+        await migrate.downgrade(sqlite_empty, "0006")
+        sql = run_sql(sqlite_empty)
+        [[guard]] = await sql("SELECT sql FROM sqlite_master WHERE name = 'people_insert'")
+        await sql("DROP TRIGGER people_insert")
+        await sql(
+            "INSERT INTO people (id, version, handle, name, roles, active) VALUES ('p', 1, 'ada', 'Ada', '[]', 1)"
+        )
+        await sql(str(guard))
+        await sql(
+            "INSERT INTO outbox (id, dedup_key, channel, recipient_id, template, context, state, attempts, next_at)"
+            " VALUES ('m', 'k', 'email', 'p', 'assigned', '{}', 'unknown', 3, '2026-01-01 00:00:00.000000')"
+        )
+        await migrate.upgrade(sqlite_empty)
+        [row] = await sql("SELECT id, dedup_key, state, attempts, in_doubt, polls, resent FROM outbox")
+        assert row == ("m", "k", "unknown", 3, 0, 0, 0)
+        await sql("UPDATE outbox SET state = 'delivered'")
+
     async def test_again_changes_nothing(self, database_url: str, tmp_path: Path):
         store = await open_store(database_url, tmp_path)
         async with store.transaction() as tx:

@@ -5,17 +5,20 @@ from case_store.migrations.spine.postgresql import Trigger
 
 TABLE = "audit_timestamps"
 
+_SQLITE = {
+    "audit_timestamps_update": "CREATE TRIGGER audit_timestamps_update BEFORE UPDATE ON audit_timestamps"
+    " BEGIN SELECT RAISE(ABORT, 'casewright: a row of audit_timestamps is never changed'); END",
+    "audit_timestamps_delete": "CREATE TRIGGER audit_timestamps_delete BEFORE DELETE ON audit_timestamps"
+    " BEGIN SELECT RAISE(ABORT, 'casewright: a row of audit_timestamps is never deleted'); END",
+    "audit_timestamps_replace": "CREATE TRIGGER audit_timestamps_replace BEFORE INSERT ON audit_timestamps"
+    " WHEN EXISTS (SELECT 1 FROM audit_timestamps WHERE checkpoint_id = NEW.checkpoint_id)"
+    " BEGIN SELECT RAISE(ABORT, 'casewright: a row of audit_timestamps is never replaced'); END",
+}
+
 
 def sqlite_triggers() -> dict[str, str]:
     """Return the statement that makes each trigger on SQLite, by its name."""
-    refuse = "SELECT RAISE(ABORT, 'casewright: a row of audit_timestamps is never {}'); END"
-    taken = "WHEN EXISTS (SELECT 1 FROM audit_timestamps WHERE checkpoint_id = NEW.checkpoint_id)"
-    return {
-        f"{TABLE}_update": f"CREATE TRIGGER {TABLE}_update BEFORE UPDATE ON {TABLE} BEGIN {refuse.format('changed')}",
-        f"{TABLE}_delete": f"CREATE TRIGGER {TABLE}_delete BEFORE DELETE ON {TABLE} BEGIN {refuse.format('deleted')}",
-        f"{TABLE}_replace": f"CREATE TRIGGER {TABLE}_replace BEFORE INSERT ON {TABLE} {taken}"
-        f" BEGIN {refuse.format('replaced')}",
-    }
+    return dict(_SQLITE)
 
 
 def postgresql_triggers() -> list[Trigger]:

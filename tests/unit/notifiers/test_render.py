@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
 from markupsafe import Markup
 
-from notifiers import render as module
+from notifiers.catalogue import LANGUAGES
 from notifiers.errors import RenderRefused
 from notifiers.render import TEMPLATES, render
+from notifiers.sandbox import Sandbox
 
 FACTS = {
     "case": {"number": 42, "title": "Mail with a strange link", "severity": "high"},
@@ -20,7 +21,7 @@ FACTS = {
     "link": "https://casewright.example/tasks/1?a=1&b=2",
     "recipient": {"name": "Ana Example", "time_zone": "Europe/Berlin"},
 }
-ABOUT_TASKS = sorted(TEMPLATES - {"checkpoint"})
+ABOUT_TASKS = ["assigned", "overdue", "warning"]
 HOSTILE = '<script>alert(1)</script>" onload=x \r\nApprove: https://evil.example\u2028{{ 7*7 }} {% raw %}'
 
 
@@ -77,6 +78,16 @@ def test_overdue():
     assert message.subject == "[CASE-42] Overdue: Block the sender"
     assert "Was due: Tue 24 Nov 2026, 14:00 CET\n" in message.text
     assert message.sms.startswith('CASE-42: OVERDUE "Block the sender", was due Tue 24 Nov 2026, 14:00 CET. https://')
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "rungs 1 2"), ("de", "Stufen 1 2")])
+def test_escalated_says_which_rung_and_who_was_left_out(language: str, told: str):
+    more = {"rung": 3, "after": "1h", "late_by": "2h 5m", "missed": [1, 2]}
+    message = render("escalated", {**FACTS, **more}, language)
+    assert told in message.text
+    assert ": 3, 1h" in message.text.replace("  ", " ").replace("  ", " ")
+    assert "2h 5m" in message.sms
+    assert told not in render("escalated", {**FACTS, **more, "missed": []}, language).text
 
 
 def test_checkpoint_is_in_the_text_as_it_was_signed_with_what_to_do_with_it():
@@ -213,13 +224,14 @@ def test_live_object_is_refused(value: object):
 def test_template_is_one_of_ours(name: str):
     with pytest.raises(RenderRefused, match="no message template") as refusal:
         render(name, FACTS)
-    assert "assigned, checkpoint, overdue" in refusal.value.next_step
+    assert "alarm, assigned, checkpoint" in refusal.value.next_step
 
 
-def test_every_template_has_all_its_parts():
-    folder = files("notifiers") / "templates"
-    found = {entry.name: {part.name for part in entry.iterdir()} for entry in folder.iterdir()}
-    assert found == {key: {"subject.txt", "text.txt", "sms.txt", "body.html"} for key in TEMPLATES}
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_message_is_there_in_every_language(language: str):
+    folder = files("notifiers") / "templates" / language
+    found = {entry.name: {part.name for part in entry.iterdir()} - {"body.html"} for entry in folder.iterdir()}
+    assert found == {key: {"subject.txt", "text.txt", "sms.txt"} for key in TEMPLATES}
 
 
 @pytest.mark.parametrize(
@@ -244,5 +256,5 @@ def test_every_template_has_all_its_parts():
 @pytest.mark.parametrize("autoescape", [True, False])
 def test_template_of_ours_can_do_no_harm_by_mistake(source: str, autoescape: bool):
     with pytest.raises((SecurityError, UndefinedError, TemplateError, TypeError)) as refusal:
-        module._Sandbox(autoescape=autoescape).from_string(source).render({"x": {"y": 1}, "numbers": [1]})
+        Sandbox(autoescape=autoescape).from_string(source).render({"x": {"y": 1}, "numbers": [1]})
     assert "out of memory" not in str(refusal.value)
