@@ -10,12 +10,13 @@ from sqlalchemy import Connection, inspect, text
 from case_store.errors import GuardsMissing, SchemaNotCurrent
 from case_store.migrations.force import postgresql as force_postgresql
 from case_store.migrations.force import sqlite as force_sqlite
+from case_store.migrations.lateness import guards as lateness
 from case_store.migrations.privacy import guards as privacy
 from case_store.migrations.proof import guards
 from case_store.migrations.spine import postgresql, sqlite
 from case_store.migrations.witness import guards as witness_guards
 
-HEAD = "0006"
+HEAD = "0009"
 """The newest migration; a constant, so that nobody loads Alembic to open a case."""
 
 
@@ -73,7 +74,7 @@ def _not_at_head(at: str) -> tuple[str, str]:
 def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.dialect.name == "sqlite":
         wanted = sqlite.triggers() | guards.sqlite_triggers() | witness_guards.sqlite_triggers()
-        wanted |= force_sqlite.triggers() | privacy.sqlite_triggers()
+        wanted |= force_sqlite.triggers() | privacy.sqlite_triggers() | lateness.sqlite_triggers()
         found = _pairs(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     else:
         every = [
@@ -82,6 +83,7 @@ def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
             *witness_guards.postgresql_triggers(),
             *force_postgresql.triggers(),
             *privacy.postgresql_triggers(),
+            *lateness.postgresql_triggers(),
         ]
         wanted = {trigger.name: trigger.create for trigger in every}
         wanted |= {f"function {name}": body for name, body in _postgresql_functions().items()}
