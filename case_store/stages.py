@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from case_store import find, lifecycle
+from case_store import clocks, find, lifecycle
 from case_store.actor import Actor
 from case_store.models import Stage, Task
 from case_store.moves import move_stage
@@ -53,7 +53,8 @@ async def activate(tx: Tx, stage: Stage, *, due_at: datetime | None, by: Actor, 
     if stage.state == "active":
         return stage
     move_stage(case, stage, "active")
-    stage.started_at, stage.due_at = at, due_at
+    stage.started_at = at
+    clocks.restart(stage, await clocks.Times.of(tx, case), at, due_at=due_at)
     tx.record("stage.started", stage, by=by, at=at)
     await tx.flush()
     return stage

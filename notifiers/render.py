@@ -8,13 +8,20 @@ Facts for `checkpoint`: `recipient`, and
 
     checkpoint  {"at": moment in ISO 8601, "size": 1204, "lines": the signed note, line by line}
 
-Facts for `assigned` and `overdue`:
+Facts for `assigned`, `overdue`, `warning` and `escalated`:
 
     case       {"number": 42, "title": "...", "severity": "high"}
     task       {"title": "...", "stage": "..."}, and "role" when it is asked of everybody with that role
     due        moment the task is due, ISO 8601 with offset, or None
     link       web address where the task is decided
     recipient  {"name": "...", "time_zone": "Europe/Berlin" or None}
+
+and for `escalated` also
+
+    rung       which rung of the ladder, from 1 on
+    after      how long after the due time it comes, such as "1h30m"
+    late_by    how late the task is
+    missed     the numbers of the rungs before it that could not be told in time
 """
 
 from __future__ import annotations
@@ -35,7 +42,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from notifiers.cleaning import defanged, lines, one_line
 from notifiers.errors import RenderRefused
 
-TEMPLATES: Final = frozenset({"assigned", "checkpoint", "overdue"})
+TEMPLATES: Final = frozenset({"assigned", "checkpoint", "escalated", "overdue", "warning"})
 # Every part alone stays below it however long the facts are; it bounds what a mistake in a template can do.
 _LONGEST = 256 * 1024
 

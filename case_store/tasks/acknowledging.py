@@ -49,11 +49,6 @@ async def acknowledge(tx: Tx, task: Task, person: Person, *, via: str, by: Actor
     return True
 
 
-def forget(task: Task) -> None:
-    """Make a task unacknowledged again, as one that is handed over or asked anew; the caller records the change."""
-    task.acknowledged_at = task.acknowledged_by_id = task.acknowledged_via = None
-
-
 async def _may(tx: Tx, task: Task, person: Person) -> bool:
     if task.owner_id == person.id or (task.owner_id is None and task.owner_role in person.roles):
         return True

@@ -18,14 +18,18 @@ from case_store import (
     absence,
     alerts,
     audit,
+    breaches,
     cases,
+    deadlines,
     endings,
+    escalation,
     evidence,
     find,
     notes,
     observables,
     outbox,
     overdue,
+    pausing,
     people,
     privacy,
     stages,
@@ -41,6 +45,7 @@ from case_store.sinks import address
 from case_store.sinks import state as sinks
 from case_store.store import CaseStore, Tx
 from case_store.tasks import ownership
+from sop.loader import loads
 from tests.store import world
 from tests.store.world import ENGINE, LATER, NOW, World
 
@@ -50,6 +55,11 @@ ALERT = ParsedAlert("wazuh", "1", "Odd", "low", "3", None, None, {})
 STATE = audit.RunState(
     state_id="s-1", run_kind="flow-run", run_id="r", run_name="CASE-1", state_type="RUNNING", state_name="Running"
 )
+WATCHED = """\
+sop: drill
+deadlines: [{name: Law, after: 72h, met_by: report}]
+escalation: [{after: 0, to: owner}]
+"""
 ANSWERS = {"verdict": "phishing", "hosts": "3"}
 
 
@@ -287,6 +297,56 @@ async def acknowledge(tx: Tx, scene: Scene, by: Actor) -> None:
     await tasks.acknowledge(tx, await scene.task(tx, "report"), scene.drill.ada, via="cli", by=by, at=LATER)
 
 
+async def late(tx: Tx, scene: Scene) -> Any:
+    """A stage whose time is over, in a case that is watched over by a law."""
+    stage = await find.stage_of(tx, scene.drill.case, "analyse")
+    return await stages.activate(tx, stage, due_at=NOW, by=ENGINE, at=NOW)
+
+
+async def paused(tx: Tx, scene: Scene) -> None:
+    await asked(tx, scene, "confirm", "report")
+    await pausing.pause_task(tx, await scene.task(tx, "report"), "waits", by=ENGINE, at=NOW)
+    await pausing.pause_case(tx, scene.drill.case, "waits", by=ENGINE, at=NOW)
+
+
+async def watched(tx: Tx, scene: Scene) -> Any:
+    """A case with a deadline."""
+    sop = loads(world.SOP_TEXT.replace("sop: drill\n", WATCHED))
+    case = await cases.open_case(tx, sop, "Watched", by=ENGINE, at=NOW)
+    await tasks.ask(tx, await find.task_of(tx, case, "report"), parameters=None, due_at=None, by=ENGINE, at=NOW)
+    return case
+
+
+async def pass_by(tx: Tx, scene: Scene, by: Actor) -> None:
+    row = await deadlines.of_case(tx, scene.made, "Law")
+    await deadlines.pass_by(tx, row, by=by, at=NOW + timedelta(days=4))
+
+
+async def after_task(tx: Tx, scene: Scene, by: Actor) -> None:
+    case, task = await find.locked(tx, await find.task_of(tx, scene.made, "report"))
+    await deadlines.after_task(tx, case, task, {}, person=scene.drill.ada, by=by, at=LATER)
+
+
+async def climb(tx: Tx, scene: Scene, by: Actor) -> None:
+    task = await find.task_of(tx, scene.made, "confirm")
+    await escalation.climb(tx, task, by=by, at=NOW + timedelta(days=1))
+
+
+async def on_the_ladder(tx: Tx, scene: Scene) -> Any:
+    case = await watched(tx, scene)
+    due_at = NOW + timedelta(minutes=30)
+    await tasks.ask(tx, await find.task_of(tx, case, "confirm"), parameters=None, due_at=due_at, by=ENGINE, at=NOW)
+    return case
+
+
+async def reschedule(tx: Tx, scene: Scene, by: Actor) -> None:
+    def put_off(row: Any) -> None:
+        row.due_at = LATER + timedelta(days=1)
+
+    case = await find.case(tx, scene.drill.case.id, lock=True)
+    await pausing.reschedule(tx, case, "severity", put_off, by=by, at=LATER)
+
+
 VERBS: dict[str, Verb] = {
     "absence.set_away": Verb(on_bob(absence.set_away, start=LATER, until=None, deputy=None)),
     "absence.set_back": Verb(on_bob(absence.set_back), bob_away),
@@ -310,6 +370,21 @@ VERBS: dict[str, Verb] = {
     "audit.run_states.note_run_states": Verb(
         lambda tx, s, by: audit.note_run_states(tx, next_state(s), by=by), writes_only_its_event=True
     ),
+    "breaches.mark": Verb(lambda tx, s, by: breaches.mark(tx, s.made, by=by, at=LATER), late),
+    "deadlines.after_task": Verb(after_task, watched),
+    "deadlines.meet": Verb(
+        lambda tx, s, by: deadlines.meet(tx, s.made, "law", "sent", person=s.drill.ada, by=by, at=LATER), watched
+    ),
+    "deadlines.move": Verb(
+        lambda tx, s, by: deadlines.move(tx, s.made, "Law", NOW - timedelta(days=1), by=by, at=LATER), watched
+    ),
+    "deadlines.pass_by": Verb(pass_by, watched),
+    "escalation.climb": Verb(climb, on_the_ladder),
+    "pausing.pause_case": Verb(on_case(pausing.pause_case, "waits for the police"), late),
+    "pausing.pause_task": Verb(on_task(pausing.pause_task, "report", "waits"), asks("report")),
+    "pausing.reschedule": Verb(reschedule, late),
+    "pausing.resume_case": Verb(on_case(pausing.resume_case), paused),
+    "pausing.resume_task": Verb(on_task(pausing.resume_task, "report"), paused),
     "cases.open_case": Verb(
         lambda tx, s, by: cases.open_case(tx, world.sop(), "Next", alert=s.made, by=by, at=LATER), waiting_alert
     ),

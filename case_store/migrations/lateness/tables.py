@@ -2,7 +2,6 @@
 
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy import UniqueConstraint as Unique
-from sqlalchemy.types import TypeEngine
 
 _metadata = MetaData(
     naming_convention={
@@ -11,11 +10,13 @@ _metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+_Type = BigInteger | DateTime | Integer | String | Text
+_Added = tuple[str, _Type]
 _TIME = DateTime(timezone=True)
-_CLOCK: tuple[tuple[str, TypeEngine[object]], ...] = (("clock_at", _TIME), ("spent_us", BigInteger()))
-_PAUSE: tuple[tuple[str, TypeEngine[object]], ...] = (("paused_at", _TIME), ("pause_reason", Text()))
+_CLOCK: tuple[_Added, ...] = (("clock_at", _TIME), ("spent_us", BigInteger()))
+_PAUSE: tuple[_Added, ...] = (("paused_at", _TIME), ("pause_reason", Text()))
 
-ADDED: tuple[tuple[str, str, TypeEngine[object]], ...] = (
+ADDED: tuple[tuple[str, str, _Type], ...] = (
     *(("stages", *column) for column in (("overdue_at", _TIME), *_CLOCK)),
     *(("cases", *column) for column in (("due_at", _TIME), ("overdue_at", _TIME), *_CLOCK, *_PAUSE)),
     *(("tasks", *column) for column in (*_CLOCK, *_PAUSE, ("acknowledged_at", _TIME))),
