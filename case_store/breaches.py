@@ -31,6 +31,6 @@ async def mark(tx: Tx, row: Case | Stage, *, by: Actor, at: datetime) -> bool:
     if not goes_on or row.overdue_at is not None or row.due_at is None or row.due_at > at:
         return False
     row.overdue_at = at
-    tx.record(f"{row.entity_type}.overdue", row, by=by, at=at)
+    tx.record("case.overdue" if isinstance(row, Case) else "stage.overdue", row, by=by, at=at)
     await tx.flush()
     return True

@@ -112,6 +112,18 @@ async def after_task(
             await _met(tx, row, at, person, None, by=by, at=at)
 
 
+async def not_needed(tx: Tx, case: Case, task: Task, *, by: Actor, at: datetime) -> None:
+    """Record that a deadline demands nothing, because the task that would meet it does not apply in this case."""
+    for planned in (await sops.pinned(tx, case)).sop.deadlines:
+        if planned.met_by != task.key:
+            continue
+        row = await of_case(tx, case, planned.name)
+        if row.met_at is None:
+            row.met_at, row.next_at = at, None
+            tx.record("deadline.not_needed", row, by=by, at=at, facts={"task": task.key})
+            await tx.flush()
+
+
 async def of_case(tx: Tx, case: Case, name: str) -> Deadline:
     """Find a deadline of a case by its name, in capitals or not.
 
@@ -144,16 +156,17 @@ async def pass_by(tx: Tx, row: Deadline, *, by: Actor, at: datetime) -> str | No
     After an outage only what is true now is told. A case that has ended goes on being watched: the law does not know
     that we closed it.
     """
-    case, row = await find.locked(tx, row)
+    _, row = await find.locked(tx, row)
     if row.next_at is None or row.next_at > at:
         return None
     if row.due_at <= at:
-        row.missed_at, row.next_at, said = at, None, "missed"
+        row.missed_at, row.next_at = at, None
+        tx.record("deadline.missed", row, by=by, at=at)
     else:
-        row.warned_at, row.next_at, said = at, row.due_at, "warned"
-    tx.record(f"deadline.{said}", row, by=by, at=at, case=case)
+        row.warned_at, row.next_at = at, row.due_at
+        tx.record("deadline.warned", row, by=by, at=at)
     await tx.flush()
-    return said
+    return "missed" if row.missed_at else "warned"
 
 
 def moment(answer: object) -> datetime | None:

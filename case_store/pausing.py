@@ -113,7 +113,10 @@ async def reschedule(
         for row in await tx.session.scalars(wanted.execution_options(populate_existing=True)):
             change(row)
             if tx.session.is_modified(row):
-                tx.record(f"{row.entity_type}.rescheduled", row, by=by, at=at, facts={"why": why})
+                facts = {"why": why}
+                tx.record(
+                    "task.rescheduled" if isinstance(row, Task) else "stage.rescheduled", row, by=by, at=at, facts=facts
+                )
     await tx.flush()
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from case_store import clocks, find, lifecycle
+from case_store import clocks, deadlines, find, lifecycle
 from case_store.actor import Actor
 from case_store.models import Stage, Task
 from case_store.moves import move_stage
@@ -43,6 +43,8 @@ async def decide_condition(
             if not lifecycle.closed("task", task.state):
                 task.state, task.closed_at = "not_applicable", at
                 tx.record("task.not_applicable", task, by=by, at=at, facts={"stage": stage.key})
+                await tx.flush()
+                await deadlines.not_needed(tx, case, task, by=by, at=at)
     await tx.flush()
     return stage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from case_store import clocks, find, lifecycle, notices
+from case_store import clocks, deadlines, find, lifecycle, notices
 from case_store.actor import Actor
 from case_store.models import JsonMap, Task
 from case_store.moves import move_task
@@ -36,6 +36,8 @@ async def decide_condition(
         move_task(case, task, "not_applicable")
         task.closed_at = at
         tx.record("task.not_applicable", task, by=by, at=at, facts=facts)
+        await tx.flush()
+        await deadlines.not_needed(tx, case, task, by=by, at=at)
     await tx.flush()
     return task
 

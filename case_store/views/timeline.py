@@ -208,6 +208,7 @@ _STORIES: Final[dict[str, _Teller]] = {
     "deadline.moved": _told("deadline counts from another moment", _due),
     "deadline.warned": _told("deadline comes near"),
     "deadline.missed": _told("deadline missed"),
+    "deadline.not_needed": _told("deadline demands nothing here", _fact("task", "the task {} does not apply")),
     "deadline.met": _told("deadline met", _fact("who", "by {}"), _change("how")),
     "task.acknowledged": _told("task acknowledged", _fact("who", "by {}"), _fact("via", "via {}")),
     "task.completed": _told("task completed", _answers, _signed),

@@ -327,6 +327,11 @@ async def after_task(tx: Tx, scene: Scene, by: Actor) -> None:
     await deadlines.after_task(tx, case, task, {}, person=scene.drill.ada, by=by, at=LATER)
 
 
+async def not_needed(tx: Tx, scene: Scene, by: Actor) -> None:
+    case, task = await find.locked(tx, await find.task_of(tx, scene.made, "report"))
+    await deadlines.not_needed(tx, case, task, by=by, at=LATER)
+
+
 async def climb(tx: Tx, scene: Scene, by: Actor) -> None:
     task = await find.task_of(tx, scene.made, "confirm")
     await escalation.climb(tx, task, by=by, at=NOW + timedelta(days=1))
@@ -378,6 +383,7 @@ VERBS: dict[str, Verb] = {
     "deadlines.move": Verb(
         lambda tx, s, by: deadlines.move(tx, s.made, "Law", NOW - timedelta(days=1), by=by, at=LATER), watched
     ),
+    "deadlines.not_needed": Verb(not_needed, watched),
     "deadlines.pass_by": Verb(pass_by, watched),
     "escalation.climb": Verb(climb, on_the_ladder),
     "pausing.pause_case": Verb(on_case(pausing.pause_case, "waits for the police"), late),
