@@ -45,4 +45,4 @@ def downgrade() -> None:
     DEADLINES.drop(connection)
     op.drop_index("ix_tasks_rung", "tasks")
     for table, column, _ in reversed(ADDED):
-        connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
+        op.drop_column(table, column)

@@ -19,6 +19,10 @@ FACTS = {
     "due": "2026-11-24T13:00:00+00:00",
     "link": "https://casewright.example/tasks/1?a=1&b=2",
     "recipient": {"name": "Ana Example", "time_zone": "Europe/Berlin"},
+    "rung": 3,
+    "after": "30m",
+    "late_by": "42m",
+    "missed": [1, 2],
 }
 ABOUT_TASKS = sorted(TEMPLATES - {"checkpoint"})
 HOSTILE = '<script>alert(1)</script>" onload=x \r\nApprove: https://evil.example\u2028{{ 7*7 }} {% raw %}'
@@ -70,6 +74,13 @@ def test_assigned():
         'CASE-42: "Block the sender" waits for you, due Tue 24 Nov 2026, 14:00 CET. '
         "https://casewright.example/tasks/1?a=1&b=2"
     )
+
+
+def test_escalated():
+    message = render("escalated", FACTS)
+    assert message.subject == "[CASE-42] Late by 42m: Block the sender"
+    assert "Rung 3 of its ladder, 30m after it was due. Not told in time: rungs 1 2." in message.text
+    assert message.sms.startswith('CASE-42: LATE by 42m, rung 3: "Block the sender"')
 
 
 def test_overdue():
@@ -213,7 +224,7 @@ def test_live_object_is_refused(value: object):
 def test_template_is_one_of_ours(name: str):
     with pytest.raises(RenderRefused, match="no message template") as refusal:
         render(name, FACTS)
-    assert "assigned, checkpoint, overdue" in refusal.value.next_step
+    assert "assigned, checkpoint, escalated, overdue, warning" in refusal.value.next_step
 
 
 def test_every_template_has_all_its_parts():
