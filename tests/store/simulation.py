@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -80,7 +81,7 @@ class Simulation:
             while events and events[0][0] <= look:
                 minute, what, case, plan = events.pop(0)
                 await self._happen(what, case, plan, _at(minute))
-            await escalation.tell_all(self.store, on_call.Roster(), lambda look=look: _at(look))
+            await escalation.tell_all(self.store, on_call.Roster(), partial(_at, look))
 
     async def _happen(self, what: str, case: Case, plan: Plan, at: datetime) -> None:
         async with self.store.transaction() as tx:
