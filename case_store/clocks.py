@@ -83,6 +83,8 @@ def restart(row: Clocked, times: Times, at: datetime, *, due_at: datetime | None
     start(row, times, at)
     if not is_paused(row, times.case):
         row.due_at = due_at
+    if isinstance(row, Task):
+        _begin_ladder(row, times, at)
 
 
 def forget(row: Clocked) -> None:
@@ -136,9 +138,9 @@ def hand_over(task: Task, times: Times, at: datetime) -> None:
 def steps(task: Task, times: Times) -> list[ladder.Step]:
     """Return the steps of a task's ladder; none while its time stands still."""
     clock = times.clock(task)
-    if clock is None or is_paused(task, times.case):
+    if clock is None or task.due_at is None or is_paused(task, times.case):
         return []
-    return ladder.steps(times.sop, times.sop.task(task.key), clock, times.calendar, task.ladder_at)
+    return ladder.steps(times.sop, times.sop.task(task.key), clock, times.calendar, task.due_at, task.ladder_at)
 
 
 def _begin_ladder(task: Task, times: Times, at: datetime) -> None:

@@ -42,7 +42,9 @@ def ladder(sop: Sop, task: Task) -> tuple[Rung, ...]:
     return sop.escalation if task.escalation is None else task.escalation
 
 
-def steps(sop: Sop, task: Task, clock: Clock, calendar: Calendar, start: datetime | None = None) -> list[Step]:
+def steps(
+    sop: Sop, task: Task, clock: Clock, calendar: Calendar, due: datetime, start: datetime | None = None
+) -> list[Step]:
     """Return the steps of a task's ladder in their order.
 
     Args:
@@ -50,9 +52,9 @@ def steps(sop: Sop, task: Task, clock: Clock, calendar: Calendar, start: datetim
         task: The task as the SOP has it.
         clock: Its time.
         calendar: When people work on it.
+        due: When it is due, as was said when its clock was started; a calendar that changes since does not move it.
         start: From when the rungs count, if that is later than its due time: the task was handed over.
     """
-    due = clock.due(calendar)
     base = due if start is None or start < due else start
     return [*_warning(task.warn or sop.warn, clock, calendar, due), *_rungs(ladder(sop, task), calendar, base)]
 
