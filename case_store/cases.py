@@ -84,7 +84,7 @@ async def open_case(
         opened_by=str(by),
     )
     await _give(tx, case, owner, sop.sop)
-    clocks.start(case, clocks.Times(case, sop.sop, sla.calendar(tx, case, sop.sop)), at)
+    clocks.start(case, clocks.Times(case, sop.sop, sla.calendar(tx, case, sop.sop), case.severity), at)
     tx.session.add_all([case, CaseRun(case_id=case.id, generation=1, signal_at=at)])
     if idempotency_key is not None:
         tx.session.add(IdempotencyKey(key=idempotency_key, entity_type=Case.entity_type, entity_id=case.id))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from case_store import sla, sops
-from case_store.models import Case, Stage, Task
+from case_store.models import Case, Severity, Stage, Task
 from case_store.store import Tx
 from sop import ladder
 from sop.ladder import Clock
@@ -29,17 +29,18 @@ class Times:
     case: Case
     sop: Sop
     calendar: Calendar
+    severity: Severity
 
     @classmethod
     async def of(cls, tx: Tx, case: Case) -> Times:
         """Return what decides the times of a case as it is now."""
         sop = (await sops.pinned(tx, case)).sop
-        return cls(case, sop, sla.calendar(tx, case, sop))
+        return cls(case, sop, sla.calendar(tx, case, sop), case.severity)
 
     def limit(self, row: Clocked) -> timedelta | None:
         """Return how long something may take; None when there is no limit."""
         rule = self._rule(row)
-        return rule.of(self.case.severity) if rule else None
+        return rule.of(self.severity) if rule else None
 
     def _rule(self, row: Clocked) -> Sla | None:
         if isinstance(row, Case):
@@ -113,6 +114,8 @@ def stop(row: Clocked, times: Times, at: datetime) -> None:
 
 def change(row: Clocked, old: Times, new: Times, at: datetime) -> None:
     """Count the time of something by another severity: what was spent stays, the rest is that of the new one."""
+    if (old.calendar, old.limit(row)) == (new.calendar, new.limit(row)):
+        return
     stop(row, old, at)
     start(row, new, at)
 

@@ -15,7 +15,7 @@ from case_store.views.case_page import (
 from case_store.views.lists import AlertRow, CaseRow, PersonRow, TaskRow, alerts, cases, people, tasks
 from case_store.views.report import report
 from case_store.views.timeline import TimelineRow, timeline
-from case_store.views.times import CaseTimes, DeadlineEntry, Duration, TimesRow, case_times, times
+from case_store.views.times import CaseTimes, DeadlineEntry, Duration, TimesRow, case_times, durations, times
 
 __all__ = [
     "AlertRow",
@@ -37,6 +37,7 @@ __all__ = [
     "case",
     "case_times",
     "cases",
+    "durations",
     "people",
     "report",
     "tasks",

@@ -61,7 +61,6 @@ class CaseTimes:
     paused_at: datetime | None
     pause_reason: str | None
     deadlines: tuple[DeadlineEntry, ...]
-    durations: tuple[Duration, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +86,20 @@ class TimesRow:
 
 async def case_times(tx: Tx, case: Case) -> CaseTimes:
     """Return the times of a case."""
-    times = await Times.of(tx, case)
-    tasks = await tx.session.scalars(
-        select(Task).where(Task.case_id == case.id, Task.opened_at.is_not(None)).order_by(Task.position)
-    )
     return CaseTimes(
         due_at=case.due_at,
         overdue=case.overdue_at is not None,
         paused_at=case.paused_at,
         pause_reason=case.pause_reason,
         deadlines=tuple([await _deadline(tx, row) for row in await deadlines.all_of(tx, case)]),
-        durations=(_of_case(case, times), *(_of_task(task, times) for task in tasks)),
     )
+
+
+async def durations(tx: Tx, case: Case) -> list[Duration]:
+    """Return how long a case took, then each of its tasks that were asked, in the order of its SOP."""
+    its = await Times.of(tx, case)
+    asked = select(Task).where(Task.case_id == case.id, Task.opened_at.is_not(None)).order_by(Task.position)
+    return [_of_case(case, its), *(_of_task(task, its) for task in await tx.session.scalars(asked))]
 
 
 async def times(tx: Tx, *, since: datetime | None = None, until: datetime | None = None) -> list[TimesRow]:
@@ -114,20 +115,20 @@ async def times(tx: Tx, *, since: datetime | None = None, until: datetime | None
         if task.case_id in known:
             case, its_times = known[task.case_id]
             found["tasks", case.sop_key, case.severity].append(_of_task(task, its_times))
-    return [_row(*key, durations) for key, durations in sorted(found.items())]
+    return [_row(*key, took) for key, took in sorted(found.items())]
 
 
-def _row(what: str, sop: str, severity: str, durations: list[Duration]) -> TimesRow:
+def _row(what: str, sop: str, severity: str, took: list[Duration]) -> TimesRow:
     acknowledge, close, worked = (
-        _Spread.of(getattr(one, name) for one in durations) for name in ("to_acknowledge", "to_close", "worked")
+        _Spread.of(getattr(one, name) for one in took) for name in ("to_acknowledge", "to_close", "worked")
     )
     return TimesRow(
         what=what,
         sop=sop,
         severity=severity,
-        count=len(durations),
+        count=len(took),
         closed=len(close.values),
-        breached=sum(one.breached for one in durations),
+        breached=sum(one.breached for one in took),
         acknowledge_median=acknowledge.median,
         acknowledge_p90=acknowledge.p90,
         close_median=close.median,

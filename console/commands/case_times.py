@@ -46,8 +46,8 @@ async def resume(case: Number, /, *, call: Here) -> None:
 async def times(case: Number, /, *, as_json: AsJson = False, call: Here) -> None:
     """Show how long the case and its tasks took: to be acknowledged, and to be closed."""
     async with call.reading() as tx:
-        found = await views.case_times(tx, await find.case(tx, case))
-    call.printer.listing("times", list(found.durations), DURATIONS, as_json=as_json, empty="no task was asked yet")
+        found = await views.durations(tx, await find.case(tx, case))
+    call.printer.listing("times", found, DURATIONS, as_json=as_json, empty="no task was asked yet")
 
 
 @deadline.command

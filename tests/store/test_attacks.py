@@ -235,7 +235,8 @@ class TestWithTheFile:
         new = "REPLACE INTO" in verb
         event = about(stream, "new" if new else str(bob), 1 if new else 2, "person")
         await sql(insertion(event, place, sqlite=True))
-        rest = "handle, name, email, phone, NULL, roles, NULL, NULL, active, NULL FROM people WHERE handle = 'ada'"
+        new_row = "handle, name, email, phone, NULL, roles, NULL, NULL, active, NULL, NULL, NULL, NULL"
+        rest = f"{new_row} FROM people WHERE handle = 'ada'"
         change = "handle = 'ada', version = 2 WHERE handle = 'bob'"
         with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: people\.handle"):
             await sql(verb.format(rest if new else change))

@@ -115,7 +115,7 @@ async def test_how_long_it_took(store: CaseStore, case: Case):
         await tasks.complete(tx, one, **done, at=NOW + 50 * MINUTE)
         await cases.cancel(tx, await find.case(tx, case.id), "x", by=ENGINE, at=NOW + 301 * MINUTE)
     async with store.reading() as tx:
-        whole, one_took = (await views.case_times(tx, await find.case(tx, case.id))).durations
+        whole, one_took = await views.durations(tx, await find.case(tx, case.id))
         rows = {row.what: row for row in await views.times(tx)}
         assert await views.times(tx, since=NOW + MINUTE) == []
     assert (one_took.to_acknowledge, one_took.to_close, one_took.worked, one_took.breached) == (300, 3000, 1200, False)
