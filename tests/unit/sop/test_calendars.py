@@ -77,7 +77,7 @@ def test_what_is_no_list_of_calendars_is_refused(text: str):
 
 
 def test_the_examples_of_the_how_to_can_be_used():
-    sop, calendars, deadlines = re.findall(r"```yaml\n(.*?)```", HOW_TO.read_text("utf-8"), re.DOTALL)
+    sop, deadlines, calendars = re.findall(r"```yaml\n(.*?)```", HOW_TO.read_text("utf-8"), re.DOTALL)
     (calendar,) = loads_calendars(calendars).values()
     loaded = loads(f"sop: lost\nversion: 1\ntitle: A laptop is gone\n{sop}").sop
     assert loaded.hours == "office"
