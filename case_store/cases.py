@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from case_store import find, signals, sops, texts
+from case_store import clocks, deadlines, find, pausing, signals, sla, sops, texts
 from case_store.actor import Actor
 from case_store.audit.ledger import personal
 from case_store.endings import cancel, close, complete, reopen
@@ -84,11 +84,13 @@ async def open_case(
         opened_by=str(by),
     )
     await _give(tx, case, owner, sop.sop)
+    clocks.start(case, clocks.Times(case, sop.sop, sla.calendar(tx, case, sop.sop), case.severity), at)
     tx.session.add_all([case, CaseRun(case_id=case.id, generation=1, signal_at=at)])
     if idempotency_key is not None:
         tx.session.add(IdempotencyKey(key=idempotency_key, entity_type=Case.entity_type, entity_id=case.id))
     tx.record("case.opened", case, by=by, at=at, facts={"alert_id": alert.id} if alert else None)
     _plan(tx, case, sop.sop, by=by, at=at)
+    deadlines.begin_all(tx, case, sop.sop, by=by, at=at)
     if alert is not None:
         await _link(tx, case, alert, by=by, at=at)
     await tx.flush()
@@ -113,12 +115,17 @@ async def edit(
     case = await find.case(tx, case.id, lock=True)
     if case.state != "open":
         raise NotAllowedNow(f"{case_label(case)} is {case.state}", next_step="re-open it first, with a reason")
-    before = (case.title, case.severity, case.owner_id)
+    before, old = (case.title, case.severity, case.owner_id), await clocks.Times.of(tx, case)
     case.title = case.title if title is None else texts.title(title)
     case.severity = severity or case.severity
     case.owner_id = owner.id if owner else case.owner_id
     if (case.title, case.severity, case.owner_id) != before:
+        new = await clocks.Times.of(tx, case)
+        if case.severity != before[1]:
+            clocks.change(case, old, new, at)
         tx.record("case.edited", case, by=by, at=at)
+        if case.severity != before[1]:
+            await pausing.reschedule(tx, case, "severity", lambda row: clocks.change(row, old, new, at), by=by, at=at)
         await tx.flush()
         await signals.raise_(tx, case, at)
     return case

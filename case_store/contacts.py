@@ -24,6 +24,11 @@ ADDRESSES: Final[dict[str, Callable[[Person], str | None]]] = {
 _CHANNEL: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
+def is_room(channel: str) -> bool:
+    """Tell whether a channel is a room or a service that people watch: its name is where it leads, whoever is meant."""
+    return channel not in ADDRESSES
+
+
 def reaches(channel: str, person: Person) -> bool:
     """Tell whether a person may be tried by a channel: there is an address, it works, and they did not opt out."""
     address = ADDRESSES.get(channel)

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from case_store import find, lifecycle, signals, texts
+from case_store import clocks, find, lifecycle, signals, texts
 from case_store.actor import Actor
 from case_store.audit.ledger import personal
 from case_store.models import Case, CaseState, Stage, Task
@@ -79,7 +79,10 @@ async def reopen(tx: Tx, case: Case, reason: str, *, by: Actor, at: datetime) ->
     why, ended = texts.words(reason, "the reason"), case.resolution
     facts = {"reason": personal(case, why), "was": case.state, "resolution": personal(case, ended)}
     move_case(case, "open", reopening=True)
+    times, closed_at = await clocks.Times.of(tx, case), case.closed_at or at
     case.closed_at, case.resolution, case.reopened_at = None, None, at
+    case.paused_at = case.pause_reason = None
+    clocks.go_on(case, times, closed_at, at)
     tx.record("case.reopened", case, by=by, at=at, facts=facts)
     for task in await _tasks(tx, case):
         if task.state == "cancelled":
@@ -89,6 +92,8 @@ async def reopen(tx: Tx, case: Case, reason: str, *, by: Actor, at: datetime) ->
         if stage.state == "cancelled":
             move_stage(case, stage, "active" if stage.started_at else "waiting", reopening=True)
             stage.closed_at = None
+            if stage.started_at is not None:
+                clocks.go_on(stage, times, closed_at, at)
             tx.record("stage.reopened", stage, by=by, at=at)
     await tx.flush()
     await signals.raise_(tx, case, at)
@@ -122,7 +127,8 @@ def _wait_again(case: Case, task: Task) -> None:
     task.attempt += 1
     task.decision = task.signed_by = task.decided_via = None
     task.parameters = task.reason = None
-    task.closed_at = task.decided_at = task.due_at = task.overdue_at = None
+    task.closed_at = task.decided_at = None
+    clocks.forget(task)
 
 
 async def _tasks(tx: Tx, case: Case) -> list[Task]:

@@ -54,6 +54,18 @@ class PersonInactive(StoreError):
     next_step = "name a person who is active: casewright people list"
 
 
+class DeadlineRefused(StoreError):
+    """This cannot be said of the deadline."""
+
+    next_step = "look at the deadlines of the case: casewright case show NUMBER"
+
+
+class AbsenceRefused(StoreError):
+    """Nobody can be away like that."""
+
+    next_step = "name a later end, or another person to stand in"
+
+
 class WrongKind(StoreError):
     """A task of this kind is closed in another way."""
 

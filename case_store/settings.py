@@ -42,6 +42,10 @@ class Settings(BaseSettings):
         timedelta(seconds=30), description="How long a run may claim to be carried out by a process that gives no sign."
     )
 
+    on_call: str | None = Field(
+        None, repr=False, description="Calendar of who is on call: a file or an http(s) URL, iCalendar (.ics)."
+    )
+
     retention: str | None = Field(
         None, description="How long what is personal in an ended case is kept, such as 3y: `casewright retention run`."
     )

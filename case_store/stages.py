@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from case_store import find, lifecycle
+from case_store import clocks, deadlines, find, lifecycle
 from case_store.actor import Actor
 from case_store.models import Stage, Task
 from case_store.moves import move_stage
@@ -43,6 +43,8 @@ async def decide_condition(
             if not lifecycle.closed("task", task.state):
                 task.state, task.closed_at = "not_applicable", at
                 tx.record("task.not_applicable", task, by=by, at=at, facts={"stage": stage.key})
+                await tx.flush()
+                await deadlines.not_needed(tx, case, task, by=by, at=at)
     await tx.flush()
     return stage
 
@@ -53,7 +55,8 @@ async def activate(tx: Tx, stage: Stage, *, due_at: datetime | None, by: Actor, 
     if stage.state == "active":
         return stage
     move_stage(case, stage, "active")
-    stage.started_at, stage.due_at = at, due_at
+    stage.started_at = at
+    clocks.restart(stage, await clocks.Times.of(tx, case), at, due_at=due_at)
     tx.record("stage.started", stage, by=by, at=at)
     await tx.flush()
     return stage

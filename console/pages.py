@@ -10,6 +10,7 @@ from case_store.store import Tx
 from case_store.views import (
     AlertRow,
     CasePage,
+    DeadlineEntry,
     EvidenceEntry,
     NoteEntry,
     ObservableEntry,
@@ -42,6 +43,8 @@ def _when(task: TaskEntry) -> datetime | None:
 
 
 def _due(task: TaskEntry) -> str:
+    if task.paused_at and not task.closed_at:
+        return "paused"
     return f"{words(task.due_at)} (overdue)" if task.overdue and not task.closed_at else words(task.due_at)
 
 
@@ -78,6 +81,15 @@ _NOTES = [
     Column[NoteEntry]("About", lambda note: note.task),
     Column[NoteEntry]("Note", lambda note: note.body, wide=True),
 ]
+_DEADLINE_STYLES = {"missed": "bold red", "met late": "red", "near": "bold yellow", "met": "green"}
+_DEADLINES = [
+    Column[DeadlineEntry]("Deadline", lambda one: one.name, wide=True),
+    Column[DeadlineEntry]("From", lambda one: one.from_at, whole=True),
+    Column[DeadlineEntry]("Due", lambda one: one.due_at, whole=True),
+    Column[DeadlineEntry]("State", lambda one: one.state, style=lambda one: _DEADLINE_STYLES.get(one.state, "")),
+    Column[DeadlineEntry]("Met", lambda one: one.met_at, whole=True),
+    Column[DeadlineEntry]("How", lambda one: one.how or one.by),
+]
 TIMELINE = [
     Column[TimelineRow]("When", lambda row: moment(row.at), whole=True),
     Column[TimelineRow]("Who", lambda row: row.who),
@@ -98,11 +110,14 @@ def show_case(printer: Printer, page: CasePage) -> None:
             "Owner": case.owner,
             "SOP": f"{case.sop_key}, version {page.sop_version}",
             "Opened": f"{words(case.opened_at)} by {page.opened_by}",
+            "Due": f"{words(page.times.due_at)}{' (overdue)' if page.times.overdue else ''}",
+            "Paused": page.times.paused_at and f"{words(page.times.paused_at)}: {page.times.pause_reason}",
             "Closed": case.closed_at,
             "Resolution": page.resolution,
             "Waiting": f"{case.open_tasks} tasks for people" if case.open_tasks else None,
         }
     )
+    _section(printer, "Deadlines", page.times.deadlines, _DEADLINES)
     for stage in page.stages:
         _section(printer, _stage_title(stage), stage.tasks, _TASKS)
     _section(printer, "Alerts", page.alerts, _ALERTS)
@@ -161,6 +176,8 @@ def show_task(printer: Printer, page: TaskPage) -> None:
             "Owner": task.owner,
             "Mandatory": "yes" if task.mandatory else None,
             "Due": _due(task),
+            "Paused": task.paused_at and f"{words(task.paused_at)}: {task.pause_reason}",
+            "Acknowledged": task.acknowledged_at,
             "Decision": task.decision,
             "Signed by": task.signed_by and f"{task.signed_by} via {task.decided_via}, {words(task.decided_at)}",
             "Note": task.note,

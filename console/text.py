@@ -56,3 +56,16 @@ def words(value: object) -> str:
 def moment(at: datetime) -> str:
     """Say a time to the second, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def seconds(number: int | None) -> str:
+    """Say a time in seconds with its two greatest units, such as 3h 20m; nothing for None."""
+    if number is None:
+        return ""
+    parts: list[str] = []
+    rest = number
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count or parts:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"

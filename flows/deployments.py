@@ -40,7 +40,7 @@ def render(sops: Iterable[Sop]) -> str:
     document = {
         "name": "casewright",
         "prefect-version": prefect_version,
-        "deployments": [*(_of_sop(sop) for sop in sops), _manual_task(), _sweep()],
+        "deployments": [*(_of_sop(sop) for sop in sops), _manual_task(), _sweep(), _escalation()],
     }
     yaml = YAML()
     yaml.width = 120
@@ -105,6 +105,15 @@ def _sweep() -> Mapping[str, object]:
         names.SWEEP,
         "flows.sweep.sweep",
         description="Brings Prefect in step with the case store. The relay does so every minute; run it to do so now.",
+        tags=["casewright-upkeep"],
+    )
+
+
+def _escalation() -> Mapping[str, object]:
+    return _deployment(
+        names.ESCALATION,
+        "flows.escalation.escalate",
+        description="Tells who has to be told of what is late. The relay starts it as soon as something is.",
         tags=["casewright-upkeep"],
     )
 

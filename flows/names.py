@@ -11,6 +11,7 @@ WORKER_TYPE = "casewright"
 
 MANUAL_TASK = "manual-task"
 SWEEP = "sweep"
+ESCALATION = "escalation"
 
 TAG = "casewright"
 QUESTION_TAG = "casewright:question"

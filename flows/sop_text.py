@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sop.durations import format_duration
 from sop.model import Sop, Stage, Task
 
 _KINDS = {"action": "automated", "manual": "manual", "form": "form", "approval": "approval"}
@@ -12,8 +13,19 @@ def describe(sop: Sop) -> str:
     parts = [f"## {sop.title}", f"SOP `{sop.key}`, version {sop.version}, severity {sop.severity}."]
     if sop.summary:
         parts.append(sop.summary.strip())
+    parts += _times(sop)
     parts += [_stage(number, stage) for number, stage in enumerate(sop.stages, 1)]
     return "\n\n".join(parts)
+
+
+def _times(sop: Sop) -> list[str]:
+    """Return who is told of what is late, and what others demand by a time."""
+    rungs = [
+        f"{format_duration(rung.after)} {rung.to}{f' by {rung.via}' if rung.via else ''}" for rung in sop.escalation
+    ]
+    ladder = [f"**When a task is late**, this long after its due time are told: {', '.join(rungs)}."] if rungs else []
+    rows = [f"* {one.name}: {format_duration(one.after)} from {one.from_}" for one in sop.deadlines]
+    return [*ladder, *(["**Deadlines**, around the clock:\n\n" + "\n".join(rows)] if rows else [])]
 
 
 def _stage(number: int, stage: Stage) -> str:

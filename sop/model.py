@@ -6,104 +6,47 @@ dependencies that exist) is in `sop.rules`; what the outside must offer is in `s
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Literal, NoReturn, get_args
+from typing import Annotated, Literal, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field, JsonValue
 
-from sop.durations import PATTERN as DURATION_PATTERN
-from sop.durations import format_duration, parse_duration
+from sop.elements import (
+    FIELD_PATTERN,
+    KEY_PATTERN,
+    SEVERITIES,
+    Body,
+    Condition,
+    Duration,
+    Element,
+    FieldName,
+    Key,
+    Line,
+    OwnerRule,
+    Severity,
+)
 from sop.owners import APPROVER_PATTERN
-from sop.owners import PATTERN as OWNER_PATTERN
+from sop.times import Deadline, Ladder, Lead, Rung, Sla, SlaRule
 
-KEY_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
-FIELD_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
+__all__ = [
+    "FIELD_PATTERN",
+    "KEY_PATTERN",
+    "SEVERITIES",
+    "Approval",
+    "Deadline",
+    "Element",
+    "FieldType",
+    "FormField",
+    "Kind",
+    "Rung",
+    "Severity",
+    "Sla",
+    "Sop",
+    "Stage",
+    "Task",
+]
 
-Severity = Literal["informational", "low", "medium", "high", "critical"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Kind = Literal["action", "manual", "form", "approval"]
 FieldType = Literal["text", "longtext", "choice", "multichoice", "yesno", "number", "date", "datetime"]
-
-
-def _duration(value: object) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
-    try:
-        return parse_duration(value if isinstance(value, str) else str(value))
-    except ValueError as error:
-        raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from None
-
-
-Key = Annotated[str, Field(pattern=KEY_PATTERN)]
-FieldName = Annotated[str, Field(pattern=FIELD_PATTERN)]
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(?:[^\r\n]*\S)?$")]
-Body = Annotated[str, Field(max_length=20_000)]
-Condition = Annotated[str, Field(min_length=1, max_length=1_000, description="A CEL expression.")]
-OwnerRule = Annotated[str, Field(pattern=OWNER_PATTERN)]
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration),
-    PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30m", "1h30m", "2d"]}),
-]
-
-
-class Element(BaseModel):
-    """What all parts of an SOP share: they never change, and unknown fields are refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-class Sla(Element):
-    """How long something may take: one time for all cases, or one for each severity."""
-
-    critical: Duration | None = None
-    high: Duration | None = None
-    medium: Duration | None = None
-    low: Duration | None = None
-    informational: Duration | None = None
-    otherwise: Duration | None = None
-    """For every severity that is not named."""
-
-    def of(self, severity: Severity) -> timedelta | None:
-        """Return the time for cases of this severity; None when there is no limit."""
-        named: timedelta | None = getattr(self, severity)
-        return named or self.otherwise
-
-    def __str__(self) -> str:
-        named = {name: text for name, text in self.model_dump(exclude_none=True).items() if name != "otherwise"}
-        parts = [f"{name} {text}" for name, text in named.items()]
-        if self.otherwise is not None:
-            parts.append(f"otherwise {format_duration(self.otherwise)}" if parts else format_duration(self.otherwise))
-        return ", ".join(parts)
-
-
-def _for_all(value: object) -> object:
-    if value == {}:
-        raise PydanticCustomError("too_short", "there is no time in it", {})
-    return value if isinstance(value, dict | Sla) else {"otherwise": value}
-
-
-_DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["30m", "1h30m", "2d"]}
-SlaRule = Annotated[
-    Sla,
-    BeforeValidator(_for_all),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                _DURATION_SCHEMA,
-                {
-                    "type": "object",
-                    "properties": dict.fromkeys(Sla.model_fields, _DURATION_SCHEMA),
-                    "additionalProperties": False,
-                    "minProperties": 1,
-                },
-            ]
-        }
-    ),
-]
 
 
 class FormField(Element):
@@ -141,6 +84,10 @@ class Task(Element):
     """Who does it: `role:ROLE`, `user:HANDLE` or `case-owner`."""
     sla: SlaRule | None = None
     """How long it may take, counted from when the task opens: `2d`, or by severity `{critical: 30m, otherwise: 8h}`."""
+    warn: Lead | None = None
+    """How long before its due time its owner is warned: `30m`, or `20%` of its SLA; without it, as the SOP says."""
+    escalation: Ladder | None = None
+    """Who is told that it is late, and when; without it, as the SOP says. `[]`: nobody but its owner, once."""
     instructions: Body = ""
     """How it is done, in Markdown."""
     depends_on: Annotated[tuple[Key, ...], Field(strict=False)] = ()
@@ -157,7 +104,7 @@ class Task(Element):
     """Who must agree; with an action, it then runs with exactly the parameters that were approved."""
     action: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=80)] | None = None
     """The automated action that does the work, such as `observables.extract`."""
-    with_: Annotated[dict[str, JsonValue], Field(alias="with")] = {}
+    with_: Annotated[dict[str, JsonValue], Field(alias="with")] = {}  # noqa: RUF012 - pydantic copies it
     """The action's parameters; text is a CEL expression, so literal text has inner quotes: `"'text'"`."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """How often a failed action is tried again."""
@@ -215,6 +162,12 @@ class Sop(Element):
     """How long the whole case may take, counted from when it is opened; by severity as in tasks."""
     hours: Key | None = None
     """The calendar of `calendars.yaml` whose working time SLAs count; without it, and for critical cases, all time."""
+    warn: Lead | None = None
+    """How long before its due time the owner of a task is warned: `30m`, or `20%` of its SLA."""
+    escalation: Ladder = ()
+    """The ladder of every task with an SLA: who is told that it is late, and when."""
+    deadlines: Annotated[tuple[Deadline, ...], Field(strict=False, max_length=20)] = ()
+    """What a law or a contract demands by a time, whatever hours are worked."""
     match: Condition | None = None
     """Which alerts this SOP is for; it may name `alert` only."""
     stages: Annotated[tuple[Stage, ...], Field(strict=False, min_length=1, max_length=50)]

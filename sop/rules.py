@@ -8,8 +8,9 @@ stricter for an SOP that a case is pinned to: what an SOP *should* be beyond thi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from sop import rules_of_times
+from sop.breaking import Broken
 from sop.gaps import NONE, Gaps
 from sop.model import Sop, Stage, Task
 from sop.paths import Path
@@ -17,20 +18,12 @@ from sop.rules_of_tasks import FaultyTask, faults
 from sop.wording import did_you_mean, listed
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A rule that the element at the path does not keep."""
-
-    path: Path
-    message: str
-    next_step: str
-
-
 def broken_rules(sop: Sop, gaps: Gaps = NONE) -> Iterator[Broken]:
     """Yield every rule that the SOP does not keep; where there are gaps, only what is sure."""
     if sop.owner == "case-owner":
         step = "Write role:ROLE or user:HANDLE."
         yield Broken(("owner",), "The owner of a case cannot be its own owner.", step)
+    yield from rules_of_times.broken(sop, complete=gaps.complete)
     yield from _same_stages(sop)
     yield from _same_tasks(sop)
     for number, stage in enumerate(sop.stages):

@@ -28,9 +28,19 @@ _KEY = "Use small letters, digits, - and _, at most 40, beginning with a letter:
 
 _PATTERNS: dict[str, tuple[str, str]] = {
     "owner": ("{shown} is not an owner.", "Write role:ROLE, user:HANDLE or case-owner."),
+    "deadlines.from": (
+        "{shown} is no beginning of a deadline.",
+        "Write opened, or TASK.FIELD: a date and time in a form.",
+    ),
     "from": ("{shown} cannot approve.", "Write role:ROLE or user:HANDLE."),
     "sop": ("{shown} is not a key.", _KEY),
     "key": ("{shown} is not a key.", _KEY),
+    "to": (
+        "{shown} is nobody whom a rung reaches.",
+        "Write owner, backup, owner.manager, on-call, case-owner, role:ROLE or user:HANDLE.",
+    ),
+    "via": ("{shown} is not a channel.", "Write the name of a channel, such as email or sms."),
+    "met_by": ("{shown} is not a key.", "Write the key of the task whose end meets the deadline."),
     "depends_on": ("{shown} is not a key.", "Write the key of a task of the same stage."),
     "form": (
         "{shown} is not a name for a form's field.",
@@ -113,7 +123,7 @@ def _saying(detail: ErrorDetails, path: Path) -> tuple[str, str]:
     owner, field = _element(path[:-1] if detail["type"] == "missing" else path), _field(path)
     said = _SAYINGS.get(detail["type"])
     if detail["type"] == "string_pattern_mismatch":
-        said = _PATTERNS.get(field, _ONE_LINE)
+        said = _PATTERNS.get(f"{path[0]}.{field}") or _PATTERNS.get(field, _ONE_LINE)
     elif detail["type"] == "literal_error":
         said = _choice(detail, field)
     elif isinstance(detail["input"], bool) and field in ("when", "match"):

@@ -27,7 +27,8 @@ async def after_death(tx: Tx, entry: OutboxEntry, policy: Policy, *, by: Actor, 
     """Promise what follows when a message reaches nobody. An alarm is followed by nothing.
 
     The person is tried by their next channel, unless another message for the same reason is under way or arrived; then
-    their manager, and the manager's manager. Whoever has the role for alarms hears of it, once an hour and channel.
+    their deputy, their manager, and the manager's manager. Whoever has the role for alarms hears of it, once an hour
+    and channel.
     """
     if entry.template == ALARM:
         return
@@ -59,7 +60,7 @@ async def _next_person(tx: Tx, entry: OutboxEntry, at: datetime) -> OutboxEntry 
     person = await tx.session.get_one(Person, entry.recipient_id)
     if any((await _tried(tx, entry, person)).values()):
         return None  # they are reached another way
-    async for above in managers_of(tx, person):
+    async for above in others_for(tx, person):
         tried = await _tried(tx, entry, above)
         if any(tried.values()):
             return None  # they hear of it already
@@ -69,9 +70,12 @@ async def _next_person(tx: Tx, entry: OutboxEntry, at: datetime) -> OutboxEntry 
     return None
 
 
-async def managers_of(tx: Tx, person: Person) -> AsyncIterator[Person]:
-    """Yield the active managers above a person, the nearest first."""
+async def others_for(tx: Tx, person: Person) -> AsyncIterator[Person]:
+    """Yield the active people to tell instead of a person: the deputy, then the managers above, the nearest first."""
     seen = {person.id}
+    if person.deputy_id is not None and (deputy := await tx.session.get_one(Person, person.deputy_id)).active:
+        seen.add(deputy.id)
+        yield deputy
     above = person.manager_id
     while above is not None and above not in seen:
         seen.add(above)

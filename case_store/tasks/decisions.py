@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from case_store import forms, lifecycle, notes, signals, sops, texts
+from case_store import deadlines, forms, lifecycle, notes, signals, sops, texts
 from case_store.actor import Actor
 from case_store.audit.ledger import personal
 from case_store.models import Case, Note, Person, Task, TaskState
@@ -223,6 +223,8 @@ async def _record(
         task.note_id = note.id
     tx.record(event, task, by=by, at=at, facts={"signed_by": personal(signer, signer.handle), "via": via, **facts})
     await tx.flush()
+    if task.state == "done":
+        await deadlines.after_task(tx, case, task, task.form_values or {}, person=signer, by=by, at=at)
     await signals.raise_(tx, case, at)
 
 

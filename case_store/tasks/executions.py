@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from case_store import find, lifecycle, notices, sla, sops
+from case_store import clocks, find, lifecycle, notices, sla, sops
 from case_store.actor import Actor
 from case_store.audit.events import canonical
 from case_store.lifecycle import NotAllowedNow
@@ -133,8 +133,9 @@ async def _ask_a_person(tx: Tx, case: Case, task: Task, at: datetime) -> None:
         owner = await resolve(tx, case, task.owner_rule)
         task.owner_id, task.owner_role = owner.person_id, owner.role
     sop = (await sops.pinned(tx, case)).sop
+    task.opened_at = at
     due_at = sla.due(tx, case, sop, sop.task(task.key).sla, at)
-    task.opened_at, task.due_at, task.overdue_at = at, due_at, None
+    clocks.restart(task, await clocks.Times.of(tx, case), at, due_at=due_at)
 
 
 def _refuse_unapproved(case: Case, task: Task, inputs: JsonMap) -> None:

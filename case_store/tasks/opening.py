@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from case_store import find, lifecycle, notices
+from case_store import clocks, deadlines, find, lifecycle, notices
 from case_store.actor import Actor
 from case_store.models import JsonMap, Task
 from case_store.moves import move_task
@@ -36,6 +36,8 @@ async def decide_condition(
         move_task(case, task, "not_applicable")
         task.closed_at = at
         tx.record("task.not_applicable", task, by=by, at=at, facts=facts)
+        await tx.flush()
+        await deadlines.not_needed(tx, case, task, by=by, at=at)
     await tx.flush()
     return task
 
@@ -49,7 +51,7 @@ async def ask(
         tx: The transaction.
         task: The task, which waits.
         parameters: What an approved action will run with, to the letter; None where there is none.
-        due_at: When its SLA ends; None without one.
+        due_at: When its SLA ends; None without one. While its case is paused it has none.
         by: Who asks.
         at: Now.
     """
@@ -60,7 +62,8 @@ async def ask(
     if task.owner_id is None:
         owner = await resolve(tx, case, task.owner_rule)
         task.owner_id, task.owner_role = owner.person_id, owner.role
-    task.parameters, task.due_at, task.opened_at = parameters, due_at, at
+    task.parameters, task.opened_at = parameters, at
+    clocks.restart(task, await clocks.Times.of(tx, case), at, due_at=due_at)
     tx.record("task.opened", task, by=by, at=at, facts={"owner_rule": task.owner_rule})
     await tx.flush()
     await notices.assigned(tx, task, await recipients(tx, task), at)

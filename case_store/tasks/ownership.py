@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from case_store import find, notices, sops
+from case_store import clocks, find, notices, sops
 from case_store.actor import Actor
 from case_store.audit.ledger import personal
 from case_store.models import Case, Person, Task
@@ -61,6 +61,7 @@ async def reassign(tx: Tx, task: Task, to: Person, *, by: Actor, at: datetime) -
     if task.owner_id == to.id:
         return task
     task.owner_id = to.id
+    clocks.hand_over(task, await clocks.Times.of(tx, case), at)
     tx.record("task.reassigned", task, by=by, at=at, facts={"to": personal(to, to.handle)})
     await tx.flush()
     if task.state != "waiting":
@@ -152,6 +153,7 @@ async def _taken_over(tx: Tx, task: Task, person: Person, *, by: Actor, at: date
         "from": personal(owner, owner.handle) if owner else await _owner_name(tx, task),
     }
     task.owner_id = person.id
+    clocks.hand_over(task, await clocks.Times.of(tx, await find.case(tx, task.case_id)), at)
     tx.record("task.taken_over", task, by=by, at=at, facts=facts)
     await tx.flush()
 

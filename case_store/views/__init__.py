@@ -15,11 +15,15 @@ from case_store.views.case_page import (
 from case_store.views.lists import AlertRow, CaseRow, PersonRow, TaskRow, alerts, cases, people, tasks
 from case_store.views.report import report
 from case_store.views.timeline import TimelineRow, timeline
+from case_store.views.times import CaseTimes, DeadlineEntry, Duration, TimesRow, case_times, durations, times
 
 __all__ = [
     "AlertRow",
     "CasePage",
     "CaseRow",
+    "CaseTimes",
+    "DeadlineEntry",
+    "Duration",
     "EvidenceEntry",
     "NoteEntry",
     "ObservableEntry",
@@ -28,11 +32,15 @@ __all__ = [
     "TaskEntry",
     "TaskRow",
     "TimelineRow",
+    "TimesRow",
     "alerts",
     "case",
+    "case_times",
     "cases",
+    "durations",
     "people",
     "report",
     "tasks",
     "timeline",
+    "times",
 ]

@@ -12,6 +12,7 @@ from case_store.actor import Actor
 from case_store.models import Alert, Case, Evidence, JsonMap, Note, Observable, Person, Stage, Task
 from case_store.store import Tx
 from case_store.views.lists import AlertRow, CaseRow, alert_rows, case_row, case_rows, owner_name
+from case_store.views.times import CaseTimes, case_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class TaskEntry:
     opened_at: datetime | None
     closed_at: datetime | None
     overdue: bool
+    acknowledged_at: datetime | None
+    paused_at: datetime | None
+    pause_reason: str | None
     decision: str | None
     signed_by: str | None
     decided_at: datetime | None
@@ -107,6 +111,7 @@ class CasePage:
     observables: tuple[ObservableEntry, ...]
     evidence: tuple[EvidenceEntry, ...]
     notes: tuple[NoteEntry, ...]
+    times: CaseTimes
 
 
 async def case(tx: Tx, number: int | str) -> CasePage:
@@ -134,6 +139,7 @@ async def case(tx: Tx, number: int | str) -> CasePage:
         observables=await _observables(tx, found, keys),
         evidence=await _evidence(tx, found, keys, names),
         notes=await _notes(tx, found, keys, names),
+        times=await case_times(tx, found),
     )
 
 
@@ -196,6 +202,9 @@ def _task(task: Task, handle: str | None, note: str | None) -> TaskEntry:
         opened_at=task.opened_at,
         closed_at=task.closed_at,
         overdue=task.overdue_at is not None,
+        acknowledged_at=task.acknowledged_at,
+        paused_at=task.paused_at,
+        pause_reason=task.pause_reason,
         decision=task.decision,
         signed_by=task.signed_by,
         decided_at=task.decided_at,

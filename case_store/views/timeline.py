@@ -68,6 +68,8 @@ def _occasion(body: Body) -> tuple[str, str]:
 
 def _learn(titles: dict[str, str], body: Body) -> None:
     title = _after(body, "title")
+    if body["entity"] and body["entity"]["type"] == "deadline":
+        title = _after(body, "name")
     if body["entity"] and title:
         titles[body["entity"]["id"]] = title
 
@@ -139,6 +141,11 @@ def _due(body: Body) -> str:
     return f"due {datetime.fromisoformat(due_at):%Y-%m-%d %H:%M} UTC" if due_at else ""
 
 
+def _people(body: Body) -> str:
+    number = len(body["facts"].get("told", ()))
+    return f"{number} {'person' if number == 1 else 'people'} told"
+
+
 def _edits(body: Body) -> str:
     told = ("severity", "title")
     edits = [f"{name} {old} → {new}" for name, (old, new) in body["changes"].items() if name in told]
@@ -181,6 +188,29 @@ _STORIES: Final[dict[str, _Teller]] = {
     "task.reassigned": _told("task reassigned", _fact("to", "to {}")),
     "task.taken_over": _told("task taken over", _fact("from", "from {}")),
     "task.overdue": _told("task overdue"),
+    "task.warned": _told("task due soon", _people),
+    "task.escalated": _told(
+        "task escalated",
+        _fact("rung", "rung {}"),
+        _fact("to", "to {}"),
+        _people,
+        _fact("missed", "in place of rungs {}"),
+    ),
+    "task.paused": _told("the time of the task stands still", _change("pause_reason")),
+    "task.resumed": _told("the time of the task goes on", _due),
+    "task.rescheduled": _told("task has another due time", _due, _fact("why")),
+    "stage.rescheduled": _told("stage has another due time", _due, _fact("why")),
+    "stage.overdue": _told("stage overdue"),
+    "case.overdue": _told("case overdue"),
+    "case.paused": _told("the time of the case stands still", _change("pause_reason")),
+    "case.resumed": _told("the time of the case goes on", _due),
+    "deadline.begun": _told("deadline begins", _change("name"), _due),
+    "deadline.moved": _told("deadline counts from another moment", _due),
+    "deadline.warned": _told("deadline comes near"),
+    "deadline.missed": _told("deadline missed"),
+    "deadline.not_needed": _told("deadline demands nothing here", _fact("task", "the task {} does not apply")),
+    "deadline.met": _told("deadline met", _fact("who", "by {}"), _change("how")),
+    "task.acknowledged": _told("task acknowledged", _fact("who", "by {}"), _fact("via", "via {}")),
     "task.completed": _told("task completed", _answers, _signed),
     "task.done_by_hand": _told("task done by hand", _answers, _signed),
     "task.approved": _told("approved", _signed),

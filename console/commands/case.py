@@ -11,6 +11,7 @@ from case_store.blobs import Blobs
 from case_store.models import Severity
 from case_store.views import CaseRow
 from console.call import Here
+from console.commands import case_times
 from console.commands.privacy_options import Basis, Ticket, Yes
 from console.confirm import confirm
 from console.files import chunks
@@ -19,6 +20,10 @@ from console.output import AsJson, Column
 from console.pages import TIMELINE, show_case
 
 app = App(name="case", help="Open cases, look at them, add to them, end them. A case is named by its number.")
+
+
+for _command in (case_times.pause, case_times.resume, case_times.times, case_times.deadline):
+    app.command(_command)
 
 
 @app.command(name="open")
@@ -78,7 +83,7 @@ async def list_(
     call.printer.listing("cases", rows, _COLUMNS, as_json=as_json, empty="no such cases")
 
 
-Number = Annotated[str, Parameter(help="Number of the case, such as 12.")]
+Number = case_times.Number
 Reason = Annotated[str, Parameter(help="Why, for the record.")]
 
 

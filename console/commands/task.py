@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from case_store import find, tasks, views
+from case_store import find, pausing, tasks, views
 from case_store.actor import Actor
 from case_store.models import Task
 from case_store.store import Tx
@@ -167,6 +167,36 @@ async def retry(
         )
         said = await _said(tx, done)
     call.printer.say(said)
+
+
+@app.command
+async def ack(task: Name, /, *, call: Here) -> None:
+    """Say that you take care of a task: nobody else is told that it is late. It still has to be decided."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        new = await tasks.acknowledge(tx, found, person, via=VIA, by=Actor.person(person), at=call.now)
+        name = await _name(tx, found)
+    call.printer.say(f"{name}: you take care of it" if new else f"{name}: somebody takes care of it already")
+
+
+@app.command
+async def pause(task: Name, /, *, reason: Annotated[str, Parameter(help="What it waits for.")], call: Here) -> None:
+    """Let the clock of a task stand still: it does not get late, and may be decided all the same."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        new = await pausing.pause_task(tx, found, reason, by=Actor.person(person), at=call.now)
+        name = await _name(tx, found)
+    call.printer.say(f"the clock of {name} {'stands' if new else 'stood already'} still")
+
+
+@app.command
+async def resume(task: Name, /, *, call: Here) -> None:
+    """Let the clock of a paused task go on; what was spent before counts."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        new = await pausing.resume_task(tx, found, by=Actor.person(person), at=call.now)
+        name = await _name(tx, found)
+    call.printer.say(f"the clock of {name} {'goes on' if new else 'ran already'}")
 
 
 @app.command

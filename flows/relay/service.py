@@ -11,6 +11,7 @@ from case_store.audit.timestamps import Authority
 from flows import sweep
 from flows.relay.channels import every_channel
 from flows.relay.deliver import deliver_signals
+from flows.relay.escalate import keep_escalating
 from flows.relay.follow import Follower
 from flows.relay.forward import forward
 from flows.relay.post import deliver_post
@@ -27,6 +28,7 @@ async def relay(own: Resources, client: PrefectClient) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(sweep.keep_sweeping(own, client))
         group.create_task(deliver_signals(own, client))
+        group.create_task(keep_escalating(own, client))
         group.create_task(Follower(own, client).run())
         group.create_task(seal_events(own))
         group.create_task(have_witnessed(own, configured))

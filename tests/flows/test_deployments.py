@@ -25,7 +25,7 @@ def test_prefect_yaml_is_in_step_with_the_library(tmp_path: Path) -> None:
 
 def test_it_names_every_sop_and_each_entry_point_is_a_flow_of_that_name() -> None:
     listed = {one["name"]: one for one in yaml.safe_load(COMMITTED.read_text())["deployments"]}
-    assert set(listed) == {*Library.load().sops, "manual-task", "sweep"}
+    assert set(listed) == {*Library.load().sops, "manual-task", "sweep", "escalation"}
     for name, one in listed.items():
         module, _, attribute = one["entrypoint"].rpartition(".")
         found = getattr(importlib.import_module(module), attribute)

@@ -15,18 +15,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sqlalchemy import select
 
 from case_store import (
+    absence,
     alerts,
     audit,
+    breaches,
     cases,
     channel_tests,
     contacts,
+    deadlines,
     endings,
+    escalation,
     evidence,
     find,
     notes,
     observables,
     outbox,
     overdue,
+    pausing,
     people,
     privacy,
     stages,
@@ -43,6 +48,7 @@ from case_store.sinks import address
 from case_store.sinks import state as sinks
 from case_store.store import CaseStore, Tx
 from case_store.tasks import ownership
+from sop.loader import loads
 from tests.store import world
 from tests.store.world import ENGINE, LATER, NOW, World
 
@@ -52,6 +58,11 @@ ALERT = ParsedAlert("wazuh", "1", "Odd", "low", "3", None, None, {})
 STATE = audit.RunState(
     state_id="s-1", run_kind="flow-run", run_id="r", run_name="CASE-1", state_type="RUNNING", state_name="Running"
 )
+WATCHED = """\
+sop: drill
+deadlines: [{name: Law, after: 72h, met_by: report}]
+escalation: [{after: 0, to: owner}]
+"""
 ANSWERS = {"verdict": "phishing", "hosts": "3"}
 
 
@@ -321,7 +332,73 @@ def on_bob(verb: Callable[..., Awaitable[Any]], *words: Any, **options: Any) -> 
     return call
 
 
+async def bob_away(tx: Tx, scene: Scene) -> None:
+    bob = await find.person(tx, scene.drill.bob.id)
+    await absence.set_away(tx, bob, start=NOW, until=None, deputy=scene.drill.ada, by=ENGINE, at=NOW)
+
+
+async def acknowledge(tx: Tx, scene: Scene, by: Actor) -> None:
+    await tasks.acknowledge(tx, await scene.task(tx, "report"), scene.drill.ada, via="cli", by=by, at=LATER)
+
+
+async def late(tx: Tx, scene: Scene) -> Any:
+    """A stage whose time is over, in a case that is watched over by a law."""
+    stage = await find.stage_of(tx, scene.drill.case, "analyse")
+    return await stages.activate(tx, stage, due_at=NOW, by=ENGINE, at=NOW)
+
+
+async def paused(tx: Tx, scene: Scene) -> None:
+    await asked(tx, scene, "confirm", "report")
+    await pausing.pause_task(tx, await scene.task(tx, "report"), "waits", by=ENGINE, at=NOW)
+    await pausing.pause_case(tx, scene.drill.case, "waits", by=ENGINE, at=NOW)
+
+
+async def watched(tx: Tx, scene: Scene) -> Any:
+    """A case with a deadline."""
+    sop = loads(world.SOP_TEXT.replace("sop: drill\n", WATCHED))
+    case = await cases.open_case(tx, sop, "Watched", by=ENGINE, at=NOW)
+    await tasks.ask(tx, await find.task_of(tx, case, "report"), parameters=None, due_at=None, by=ENGINE, at=NOW)
+    return case
+
+
+async def pass_by(tx: Tx, scene: Scene, by: Actor) -> None:
+    row = await deadlines.of_case(tx, scene.made, "Law")
+    await deadlines.pass_by(tx, row, by=by, at=NOW + timedelta(days=4))
+
+
+async def after_task(tx: Tx, scene: Scene, by: Actor) -> None:
+    case, task = await find.locked(tx, await find.task_of(tx, scene.made, "report"))
+    await deadlines.after_task(tx, case, task, {}, person=scene.drill.ada, by=by, at=LATER)
+
+
+async def not_needed(tx: Tx, scene: Scene, by: Actor) -> None:
+    case, task = await find.locked(tx, await find.task_of(tx, scene.made, "report"))
+    await deadlines.not_needed(tx, case, task, by=by, at=LATER)
+
+
+async def climb(tx: Tx, scene: Scene, by: Actor) -> None:
+    task = await find.task_of(tx, scene.made, "confirm")
+    await escalation.climb(tx, task, by=by, at=NOW + timedelta(days=1))
+
+
+async def on_the_ladder(tx: Tx, scene: Scene) -> Any:
+    case = await watched(tx, scene)
+    due_at = NOW + timedelta(minutes=30)
+    await tasks.ask(tx, await find.task_of(tx, case, "confirm"), parameters=None, due_at=due_at, by=ENGINE, at=NOW)
+    return case
+
+
+async def reschedule(tx: Tx, scene: Scene, by: Actor) -> None:
+    def put_off(row: Any) -> None:
+        row.due_at = LATER + timedelta(days=1)
+
+    case = await find.case(tx, scene.drill.case.id, lock=True)
+    await pausing.reschedule(tx, case, "severity", put_off, by=by, at=LATER)
+
+
 VERBS: dict[str, Verb] = {
+    "absence.set_away": Verb(on_bob(absence.set_away, start=LATER, until=None, deputy=None)),
+    "absence.set_back": Verb(on_bob(absence.set_back), bob_away),
     "alerts.receive": Verb(lambda tx, s, by: alerts.receive(tx, ALERT, RAW, s.blobs, by=by, at=LATER)),
     "audit.bundle.write": Verb(on_store(write_bundle), writes_only_its_event=True),
     "audit.exports.begin": Verb(
@@ -346,6 +423,22 @@ VERBS: dict[str, Verb] = {
     "contacts.mark_good": Verb(on_bob(contacts.mark_good, "email", why="it works"), unreachable),
     "contacts.opt_in": Verb(on_bob(contacts.opt_in, "sms", why="START"), unreachable),
     "contacts.opt_out": Verb(on_bob(contacts.opt_out, "sms", why="STOP")),
+    "breaches.mark": Verb(lambda tx, s, by: breaches.mark(tx, s.made, by=by, at=LATER), late),
+    "deadlines.after_task": Verb(after_task, watched),
+    "deadlines.meet": Verb(
+        lambda tx, s, by: deadlines.meet(tx, s.made, "law", "sent", person=s.drill.ada, by=by, at=LATER), watched
+    ),
+    "deadlines.move": Verb(
+        lambda tx, s, by: deadlines.move(tx, s.made, "Law", NOW - timedelta(days=1), by=by, at=LATER), watched
+    ),
+    "deadlines.not_needed": Verb(not_needed, watched),
+    "deadlines.pass_by": Verb(pass_by, watched),
+    "escalation.climb": Verb(climb, on_the_ladder),
+    "pausing.pause_case": Verb(on_case(pausing.pause_case, "waits for the police"), late),
+    "pausing.pause_task": Verb(on_task(pausing.pause_task, "report", "waits"), asks("report")),
+    "pausing.reschedule": Verb(reschedule, late),
+    "pausing.resume_case": Verb(on_case(pausing.resume_case), paused),
+    "pausing.resume_task": Verb(on_task(pausing.resume_task, "report"), paused),
     "cases.open_case": Verb(
         lambda tx, s, by: cases.open_case(tx, world.sop(), "Next", alert=s.made, by=by, at=LATER), waiting_alert
     ),
@@ -420,6 +513,7 @@ VERBS: dict[str, Verb] = {
     "stages.activate": Verb(on_stage(stages.activate, "analyse", due_at=None)),
     "stages.decide_condition": Verb(on_stage(stages.decide_condition, "contain", False, {})),
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),
+    "tasks.acknowledging.acknowledge": Verb(acknowledge, asks("report")),
     "tasks.decisions.approve": Verb(decides(tasks.approve, "sign-off", "mia", note="yes"), asks("sign-off")),
     "tasks.decisions.complete": Verb(
         decides(tasks.complete, "confirm", "ada", form_values=ANSWERS, note="seen"), asks("confirm")

@@ -127,8 +127,6 @@ WITH_THE_FILE = {
     "replace a person": "REPLACE INTO people SELECT * FROM people",
 }
 
-OF_A_PERSON = "id, version, handle, name, email, phone, manager_id, roles, working_hours, time_zone, active, legal_hold"
-
 Forgery = Callable[[Place], tuple[Place, dict[str, object]]]
 FORGED: dict[str, Forgery] = {
     "a number ahead": lambda place: (Place(place.seq + 1, place.prev), {}),
@@ -225,9 +223,7 @@ class TestWithTheFile:
         assert passed == {}
         assert await everything(sqlite_store) == before
 
-    @pytest.mark.parametrize(
-        "verb", [f"REPLACE INTO people ({OF_A_PERSON}) SELECT 'new', 1, {{}}", "UPDATE OR REPLACE people SET {}"]
-    )
+    @pytest.mark.parametrize("verb", ["REPLACE INTO people {}", "UPDATE OR REPLACE people SET {}"])
     async def test_somebody_new_does_not_push_out_who_has_the_handle(
         self, sqlite_store: CaseStore, sqlite_database: str, verb: str
     ):
@@ -239,7 +235,8 @@ class TestWithTheFile:
         new = "REPLACE INTO" in verb
         event = about(stream, "new" if new else str(bob), 1 if new else 2, "person")
         await sql(insertion(event, place, sqlite=True))
-        rest = "handle, name, email, phone, NULL, roles, NULL, NULL, active, NULL FROM people WHERE handle = 'ada'"
+        columns = ", ".join(str(row[1]) for row in (await sql("PRAGMA table_info(people)"))[2:])
+        rest = f"(id, version, {columns}) SELECT 'new', 1, {columns} FROM people WHERE handle = 'ada'"
         change = "handle = 'ada', version = 2 WHERE handle = 'bob'"
         with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: people\.handle"):
             await sql(verb.format(rest if new else change))

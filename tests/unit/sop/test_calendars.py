@@ -77,10 +77,14 @@ def test_what_is_no_list_of_calendars_is_refused(text: str):
 
 
 def test_the_examples_of_the_how_to_can_be_used():
-    sop, calendars = re.findall(r"```yaml\n(.*?)```", HOW_TO.read_text("utf-8"), re.DOTALL)
+    sop, deadlines, calendars = re.findall(r"```yaml\n(.*?)```", HOW_TO.read_text("utf-8"), re.DOTALL)
     (calendar,) = loads_calendars(calendars).values()
     loaded = loads(f"sop: lost\nversion: 1\ntitle: A laptop is gone\n{sop}").sop
     assert loaded.hours == "office"
+    asks = "form: {aware_at: {type: datetime}}"
+    tasks = f"tasks: [{{key: confirm, title: C, {asks}}}, {{key: send-regulator, title: S}}]"
+    text = f"sop: lost\nversion: 1\ntitle: L\n{deadlines}stages: [{{key: s, title: S, {tasks}}}]\n"
+    assert [one.after.days for one in loads(text).sop.deadlines] == [1, 3, 30]
     afternoon = datetime(2026, 11, 26, 15, tzinfo=UTC)  # Thursday, 16:00 there: as the text below the example says
     assert calendar.after(afternoon, timedelta(hours=8)) == datetime(2026, 11, 30, 8, tzinfo=UTC)
 
@@ -88,3 +92,11 @@ def test_the_examples_of_the_how_to_can_be_used():
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(SopRefused, match=r"calendars\.yaml"):
         load_calendars(tmp_path / "calendars.yaml")
+
+
+def test_the_ladder_of_the_how_to_can_be_used():
+    (text,) = re.findall(r"```yaml\n(.*?)```", HOW_TO.with_name("escalate.md").read_text("utf-8"), re.DOTALL)
+    sop = loads(
+        f"sop: a\nversion: 1\ntitle: A\n{text}stages: [{{key: s, title: S, tasks: [{{key: t, title: T}}]}}]\n"
+    ).sop
+    assert [rung.to for rung in sop.escalation] == ["owner", "backup", "owner.manager", "on-call"]

@@ -1,0 +1,137 @@
+"""Two who tell what is late at once, some that are killed, clocks that jump back, and ninety days with many tasks."""
+
+import asyncio
+import multiprocessing
+import os
+import random
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from case_store import cases, find, on_call, tasks
+from case_store.models import AuditEvent, OutboxEntry
+from case_store.settings import Settings
+from case_store.store import CaseStore
+from flows import escalation
+from sop.loader import loads
+from tests.faults import telling
+from tests.site import until
+from tests.store import world
+from tests.store.conftest import database_url, postgres_database, postgres_template, sqlite_database, sqlite_empty
+from tests.store.simulation import ninety_days
+from tests.store.world import ENGINE, NOW, SYSTEM
+
+SEED = int(os.environ.get("CASEWRIGHT_TEST_SEED", "2026"))
+DUE = NOW + timedelta(hours=1)
+SOP = """\
+sop: many
+version: 1
+title: Many
+warn: 25%
+escalation: [{after: 0, to: owner}, {after: 30m, to: "user:bob"}]
+stages:
+  - key: s
+    title: S
+    tasks:
+"""
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.faults.telling"])
+__all__ = ["database_url", "postgres_database", "postgres_template", "sqlite_database", "sqlite_empty"]
+
+
+async def late(url: str, home: Path, number: int) -> CaseStore:
+    """A store with so many tasks, all due at the same moment."""
+    store = await CaseStore.open(Settings(home=home, database_url=url))
+    lines = "".join(f'      - {{key: t{n}, title: T, owner: "user:ada", sla: 1h}}\n' for n in range(number))
+    async with store.transaction() as tx:
+        await world.people(tx)
+        case = await cases.open_case(tx, loads(SOP + lines), "Many", by=SYSTEM, at=NOW)
+        for n in range(number):
+            task = await find.task_of(tx, case, f"t{n}")
+            await tasks.ask(tx, task, parameters=None, due_at=DUE, by=ENGINE, at=NOW)
+    return store
+
+
+async def told(store: CaseStore) -> Counter[str]:
+    """How many messages of each template there are; each is of a key of its own."""
+    async with store.reading() as tx:
+        counted = await tx.session.execute(select(OutboxEntry.template, func.count()).group_by(OutboxEntry.template))
+        events = await tx.session.scalar(select(func.count()).where(AuditEvent.type == "task.escalated"))
+        found = Counter(dict(counted.all()))
+    assert events == found["escalated"]
+    return found
+
+
+async def test_two_at_once_tell_each_once(database_url: str, tmp_path: Path):
+    store = await late(database_url, tmp_path, 40)
+    other = await CaseStore.open(Settings(home=tmp_path, database_url=database_url))
+    looks = [escalation.tell_all(one, on_call.Roster(), lambda: DUE) for one in (store, other, store, other)]
+    done = await asyncio.gather(*looks)
+    assert sum(one.steps for one in done) == 40
+    assert (await told(store))["escalated"] == 40
+    await store.close()
+    await other.close()
+
+
+async def test_a_clock_that_jumps_back_repeats_nothing(database_url: str, tmp_path: Path):
+    store = await late(database_url, tmp_path, 5)
+    steps = []
+    for minutes in (0, -60, -10, 0, 29, 30, 5, 30):
+        moment = DUE + timedelta(minutes=minutes)
+        steps.append((await escalation.tell_all(store, on_call.Roster(), lambda moment=moment: moment)).steps)
+    assert steps == [5, 0, 0, 0, 0, 5, 0, 0]
+    await store.close()
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=pytest.mark.slow)])
+async def test_who_is_killed_has_told_each_once_or_not_at_all(database_url: str, tmp_path: Path, kills: int):
+    store, chance = await late(database_url, tmp_path, kills * 10), random.Random(SEED)
+    killed = 0
+    for _ in range(kills):
+        before = (await told(store))["escalated"]
+        process = _CONTEXT.Process(target=telling.tell, args=(database_url, tmp_path, DUE), daemon=True)
+        process.start()
+        more = before + chance.randint(1, 5)
+        await until(partial(_has_told, store, process, more), within=60, every=0.005)
+        killed += process.is_alive()
+        process.kill()
+        process.join()
+    assert killed, "nobody was killed while there was something to tell"
+    await escalation.tell_all(store, on_call.Roster(), lambda: DUE)
+    assert (await told(store))["escalated"] == kills * 10
+    await store.close()
+
+
+async def _has_told(store: CaseStore, process: BaseProcess, number: int) -> bool:
+    return not process.is_alive() or (await told(store))["escalated"] >= number
+
+
+@pytest.mark.slow
+async def test_ninety_days_with_many_tasks(database_url: str, tmp_path: Path):
+    done, expected = await ninety_days(database_url, tmp_path, seed=SEED, number=150)
+    assert done == expected
+
+
+@pytest.mark.slow
+async def test_after_a_day_without_anybody_five_thousand_tasks_get_one_message_each(tmp_path: Path, database_url: str):
+    store = await late(database_url, tmp_path, 200)
+    for _ in range(24):
+        await _as_many_again(store)
+    after = await escalation.tell_all(store, on_call.Roster(), lambda: DUE + timedelta(days=1))
+    assert after.steps == 5000
+    assert await told(store) == {"assigned": 5000, "escalated": 5000}
+    await store.close()
+
+
+async def _as_many_again(store: CaseStore) -> None:
+    lines = "".join(f'      - {{key: t{n}, title: T, owner: "user:ada", sla: 1h}}\n' for n in range(200))
+    async with store.transaction() as tx:
+        case = await cases.open_case(tx, loads(SOP + lines), "Many", by=SYSTEM, at=NOW)
+        for n in range(200):
+            task = await find.task_of(tx, case, f"t{n}")
+            await tasks.ask(tx, task, parameters=None, due_at=DUE, by=ENGINE, at=NOW)
