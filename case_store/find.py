@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 from sqlalchemy import Select, func, or_, select
 
+from case_store import reader
 from case_store.models import Alert, Audited, Case, Evidence, Person, Stage, Task
 from case_store.refusals import NotFound
 from case_store.store import Tx
@@ -27,9 +28,11 @@ async def case(tx: Tx, ref: str | int, *, lock: bool = False) -> Case:
         return cast("Case", held)
     number = _NUMBER.fullmatch(str(ref))
     wanted = select(Case).where(Case.number == int(number[1]) if number else Case.id == str(ref))
-    found = await _one(tx, wanted, lock=lock)
+    found = _seen(tx, await _one(tx, wanted, lock=lock))
     if found is None:
-        newest = await tx.session.scalar(select(func.max(Case.number)))
+        reads = reader.of(tx.session.sync_session)
+        shown = select(func.max(Case.number)).where(Case.id.not_in(sorted(reads.hidden) if reads else ()))
+        newest = await tx.session.scalar(shown)
         step = f"the newest is CASE-{newest}; see: casewright case list" if newest else "open one: casewright case open"
         raise NotFound(f"there is no case {ref}", next_step=step)
     if lock:
@@ -48,7 +51,7 @@ async def task(tx: Tx, task_id: str, *, lock: bool = False) -> Task:
         return cast("Task", held)
     if lock and not tx.held:
         await _lock_case_of(tx, task_id)
-    found = await _one(tx, select(Task).where(Task.id == task_id), anew=lock)
+    found = _seen(tx, await _one(tx, select(Task).where(Task.id == task_id), anew=lock))
     if found is None:
         raise NotFound(f"there is no task {task_id}", next_step="see: casewright task list")
     if lock and (Case, found.case_id) not in tx.held:
@@ -105,7 +108,7 @@ async def people_with_role(tx: Tx, role: str) -> list[Person]:
 
 async def alert(tx: Tx, alert_id: str, *, lock: bool = False) -> Alert:
     """Find an alert by id."""
-    found = await _one(tx, select(Alert).where(Alert.id == alert_id), lock=lock)
+    found = _seen(tx, await _one(tx, select(Alert).where(Alert.id == alert_id), lock=lock))
     if found is None:
         raise NotFound(f"there is no alert {alert_id}", next_step="see: casewright alert list")
     return found
@@ -118,7 +121,7 @@ async def alert_of(tx: Tx, source: str, source_ref: str, *, lock: bool = False) 
 
 async def evidence(tx: Tx, evidence_id: str) -> Evidence:
     """Find a piece of evidence by id."""
-    found = await _one(tx, select(Evidence).where(Evidence.id == evidence_id))
+    found = _seen(tx, await _one(tx, select(Evidence).where(Evidence.id == evidence_id)))
     if found is None:
         raise NotFound(
             f"there is no evidence {evidence_id}",
@@ -140,11 +143,21 @@ async def locked(tx: Tx, row: Row) -> tuple[Case, Row]:
     return in_case, now
 
 
+def _seen(tx: Tx, found: Row | None) -> Row | None:
+    """Return what was found, unless it belongs to a case that whoever reads may not see."""
+    reads = reader.of(tx.session.sync_session)
+    if found is None or reads is None:
+        return found
+    case_id = found.id if isinstance(found, Case) else getattr(found, "case_id", None)
+    return found if reads.may_see(case_id) else None
+
+
 async def _one(tx: Tx, wanted: Select[Row], *, lock: bool = False, anew: bool = False) -> Row | None:
     if lock:
         # FOR NO KEY UPDATE: a row elsewhere that refers to this one may be written meanwhile.
         wanted = wanted.with_for_update(key_share=True, of=wanted.column_descriptions[0]["entity"])
     if lock or anew:
         wanted = wanted.execution_options(populate_existing=True)
+    wanted = wanted.execution_options(**{reader.WHATEVER_IS_HIDDEN: True})
     found: Row | None = await tx.session.scalar(wanted)
     return found

@@ -51,9 +51,9 @@ class _Notice:
     via: str | None = None
 
 
-def hides_content(case: Case) -> bool:  # noqa: ARG001 -- nothing marks a case as restricted so far
+def hides_content(case: Case) -> bool:
     """Tell whether messages about a case may say no more than where to look. Asked when they are sent."""
-    return False
+    return case.restricted_to is not None
 
 
 async def assigned(tx: Tx, task: Task, recipients: Sequence[Person], at: datetime) -> int:

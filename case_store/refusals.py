@@ -88,6 +88,18 @@ class TextRequired(StoreError):
     next_step = "say it in one or two sentences and try again"
 
 
+class NobodyNamed(StoreError):
+    """A case would be restricted to nobody."""
+
+    next_step = "name people by handle, or roles as role:KEY, separated by commas"
+
+
+class NotForYou(StoreError):
+    """What is asked for holds cases that are restricted to others."""
+
+    next_step = "have somebody do it who has the role auditor"
+
+
 class StaleExecution(StoreError):
     """This run of the action has already ended, or a later one took its place."""
 

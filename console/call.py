@@ -14,7 +14,9 @@ from console.errors import BadSetting, NotAPerson
 from console.output import Printer
 
 if TYPE_CHECKING:
+    from case_store.actor import Actor
     from case_store.models import Person
+    from case_store.reader import Reader
     from case_store.settings import Settings
     from case_store.store import CaseStore, Tx
 
@@ -70,14 +72,68 @@ class Call:
     @asynccontextmanager
     async def reading(self) -> "AsyncIterator[Tx]":
         """Open the case store for reading."""
+        async with self.store() as store, self.looking(store) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def whole(self) -> "AsyncIterator[Tx]":
+        """Open the case store for reading all of it: for what checks it and shows no content."""
         async with self.store() as store, store.reading() as tx:
             yield tx
 
     @asynccontextmanager
-    async def writing(self) -> "AsyncIterator[tuple[Tx, Person]]":
-        """Begin the one transaction of a command that changes something, with the person who acts."""
-        async with self.store() as store, store.transaction(request_id=self.request_id) as tx:
-            yield tx, await self.person(tx)
+    async def looking(self, store: "CaseStore") -> "AsyncIterator[Tx]":
+        """Read what whoever makes this call may see; what they met of restricted cases is put on record."""
+        async with self._on_record(store) as met, store.reading() as tx:
+            met.append((await self._read_as(tx), await self._actor(tx)))
+            yield tx
+
+    @asynccontextmanager
+    async def writing(self, *, whole: bool = False) -> "AsyncIterator[tuple[Tx, Person]]":
+        """Begin the one transaction of a command that changes something, with the person who acts.
+
+        Nobody changes what they may not see, unless it is to reach everything (`whole`): an erasure does.
+        """
+        async with (
+            self.store() as store,
+            self._on_record(store) as met,
+            store.transaction(request_id=self.request_id) as tx,
+        ):
+            person = await self.person(tx)
+            if not whole:
+                met.append((await self._read_as(tx, looks=False), await self._actor(tx)))
+            yield tx, person
+
+    @asynccontextmanager
+    async def _on_record(self, store: "CaseStore") -> "AsyncIterator[list[tuple[Reader, Actor]]]":
+        """Put on record, however it ends, which restricted cases were seen and which were refused."""
+        from case_store import access
+
+        met: list[tuple[Reader, Actor]] = []
+        try:
+            yield met
+        finally:
+            for reader, actor in met:
+                if reader.seen or reader.refused:
+                    async with store.transaction(request_id=self.request_id) as tx:
+                        access.record(tx, reader, by=actor, at=self.now)
+
+    async def _read_as(self, tx: "Tx", *, looks: bool = True) -> "Reader":
+        from case_store import access
+
+        return await access.read_as(tx, await self._known(tx), looks=looks)
+
+    async def _actor(self, tx: "Tx") -> "Actor":
+        from case_store.actor import Actor
+
+        person = await self._known(tx)
+        return Actor.person(person) if person else Actor.system("console")
+
+    async def _known(self, tx: "Tx") -> "Person | None":
+        try:
+            return await self.person(tx)
+        except NotAPerson:
+            return None
 
     async def person(self, tx: "Tx") -> "Person":
         """Return the person who makes this call.

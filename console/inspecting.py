@@ -16,7 +16,7 @@ async def log(call: Call, key: Path | None, checkpoint: Path | None) -> int:
     """Look through the audit log, and compare it with a saved checkpoint; return the exit code of the first fault."""
     vkey = _key(key) if key else keys.public_key(call.settings.keys)
     found: list[inspection.Fault] = []
-    async with call.reading() as tx:
+    async with call.whole() as tx:
         every = succession.linked(await log_keys.statements(tx), vkey)
         saved = _saved(checkpoint, every) if checkpoint else None
         with counting(call.printer.err, "events", await audit.last_id(tx)) as seen:
@@ -36,7 +36,7 @@ async def log(call: Call, key: Path | None, checkpoint: Path | None) -> int:
 async def state(call: Call) -> int:
     """Compare the tables with the events; return the exit code."""
     count = 0
-    async with call.reading() as tx:
+    async with call.whole() as tx:
         with call.printer.err.status("comparing the tables with the events"):
             async for one in fold.differences(tx):
                 call.printer.line(str(one))

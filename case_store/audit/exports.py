@@ -14,7 +14,7 @@ from itertools import repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from sqlalchemy import Row, Select, select, text
+from sqlalchemy import Row, Select, or_, select, text
 
 from case_store.actor import Actor
 from case_store.audit import private
@@ -55,11 +55,16 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None
     actor: Actor | None = None
+    without: frozenset[str] = frozenset()
+    """Streams that whoever exports may not see."""
+    without_rows: frozenset[str] = frozenset()
+    """Ids of rows whose events they may not see either."""
 
     def facts(self) -> dict[str, object]:
         """Return the selection as events and interrupted exports keep it."""
         told: dict[str, object] = {"scope": "all"} if self.case is None else {"scope": "case", "case": self.case.number}
         told |= {name: rfc3339(at) for name in ("since", "until") if (at := getattr(self, name)) is not None}
+        told |= {"left_out": len(self.without)} if self.without else {}
         return told | ({"actor": str(self.actor)} if self.actor else {})
 
     def narrow(self, query: Select[Any]) -> Select[Any]:
@@ -72,6 +77,11 @@ class Selection:
             query = query.where(AuditEvent.ts < self.until)
         if self.actor is not None:
             query = query.where(AuditEvent.actor_kind == self.actor.kind, AuditEvent.actor_id == self.actor.id)
+        if self.without:
+            query = query.where(AuditEvent.stream.not_in(sorted(self.without)))
+        if self.without_rows:
+            others = or_(AuditEvent.entity_id.is_(None), AuditEvent.entity_id.not_in(sorted(self.without_rows)))
+            query = query.where(others)
         return query
 
 

@@ -73,6 +73,8 @@ class Case(Audited, Base):
     spent_us: Mapped[int | None] = mapped_column(BigInteger)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     pause_reason: Mapped[str | None] = mapped_column(Text, info=PERSONAL)
+    # Who may see it: `person:ID` and `role:KEY`; None: everybody.
+    restricted_to: Mapped[list[str] | None] = mapped_column(JsonColumn)
 
 
 class Deadline(Audited, Base):

@@ -1,15 +1,17 @@
 """`casewright alert`: send alerts in, and look at them."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Self
 
 from cyclopts import App, Parameter
 
-from case_store import alerts, find, views
+from case_store import access, alerts, find, views
 from case_store.actor import Actor
 from case_store.alert_formats import Shape
 from case_store.blobs import Blobs
+from case_store.refusals import NotFound
 from case_store.store import Tx
 from case_store.views import AlertRow
 from console.call import Here
@@ -36,10 +38,11 @@ async def send(
     """Send in an alert from a file; the SOP it matches opens a case."""
     raw = read_bytes(file, _MAX_FILE)
     sops = () if no_case else library(call).sops.values()
-    async with call.writing() as (tx, person):
+    async with call.writing(whole=True) as (tx, person):  # a repeat counts, whoever may see its case
         blobs = Blobs(call.settings.blobs)
         by = Actor.person(person)
         taken = await take_in(tx, raw, shape, blobs=blobs, sops=sops, by=by, at=call.now)
+        await access.read_as(tx, person, looks=False)
         done = [await Sent.of(tx, one) for one in taken]
     if as_json:
         call.printer.json({"alerts": done})
@@ -69,7 +72,10 @@ class Sent:
     async def of(cls, tx: Tx, taken: TakenIn) -> Self:
         """Take what is said about an alert that was taken in."""
         alert, opened = taken.alert, taken.case
-        case = opened or (await find.case(tx, alert.case_id) if alert.case_id else None)
+        case = opened
+        if case is None and alert.case_id:
+            with suppress(NotFound):  # theirs is not to know
+                case = await find.case(tx, alert.case_id)
         about = (alert.id, alert.source, alert.source_ref, alert.title, taken.new, alert.repeats)
         return cls(*about, case.number if case else None, opened is not None, taken.matching)
 

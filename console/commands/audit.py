@@ -121,7 +121,7 @@ async def replay(
 @app.command
 async def checkpoint(*, call: Here) -> None:
     """Print what the record has signed about itself last; keep it where nobody here can change it."""
-    async with call.reading() as tx:
+    async with call.whole() as tx:
         newest = await audit.newest_checkpoint(tx)
     if newest is None:
         raise NotSealed("nothing is signed yet")

@@ -1,7 +1,7 @@
 """`casewright audit export`: the record in one of many formats, or as a bundle that proves itself."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -9,10 +9,11 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from case_store import audit, find, views
+from case_store import access, audit, find, views
 from case_store.actor import Actor
 from case_store.audit import Selection
 from case_store.models import Case
+from case_store.refusals import NotForYou
 from case_store.store import CaseStore, Tx
 from console.call import Call, Here
 from console.errors import ConsoleError, FileRefused
@@ -94,9 +95,14 @@ async def export(
     file = _File(out=out, format=format, resume=resume, bom=bom, personal=not without_personal)
     _refuse_contradictions(which, file, bundle)
     async with call.store() as store:
-        async with store.reading() as tx:
-            by = Actor.person(await call.person(tx))
-            selection = await which.selection(tx)
+        async with call.looking(store) as tx:
+            person = await call.person(tx)
+            by, selection = Actor.person(person), await which.selection(tx)
+            hidden, rows = access.hidden_events(tx)
+        if hidden and selection.case is None:
+            if bundle is not None:
+                raise NotForYou("a bundle is whole, and some cases are restricted to others")
+            selection = replace(selection, without=hidden, without_rows=rows)
         if bundle is not None:
             kept = _Kept(evidence=not (no_evidence or without_personal), personal=not without_personal)
             await _write_bundle(store, bundle, selection.case, by, call, kept)

@@ -21,7 +21,7 @@ async def status(*, as_json: AsJson = False, call: Here) -> int:
     from case_store.audit import verifier, witnesses
 
     configured = witnesses.parse_all(call.settings.witnesses)
-    async with call.reading() as tx:
+    async with call.whole() as tx:
         found = await log_status.read(
             tx, configured, call.now, authority=call.settings.timestamp_url, every=call.settings.timestamp_every
         )

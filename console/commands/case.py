@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from case_store import cases, evidence, find, notes, privacy, views
+from case_store import access, cases, evidence, find, notes, privacy, views
 from case_store.actor import Actor
 from case_store.blobs import Blobs
 from case_store.models import Severity
@@ -205,6 +205,40 @@ async def release(case: Number, /, *, call: Here) -> None:
         of = await find.case(tx, case)
         done = await privacy.release_case(tx, of, by=Actor.person(person), at=call.now)
     call.printer.say(f"the hold of CASE-{of.number} has ended" if done else f"CASE-{of.number} was under no hold")
+
+
+@app.command
+async def restrict(
+    case: Number,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="Who may see it, separated by commas: handles, and roles as role:KEY.")],
+    reason: Reason,
+    call: Here,
+) -> None:
+    """Let only some people see a case; others meet it as little as one that does not exist.
+
+    Its owner, you, and whoever has the role auditor see it, too. Messages about it say no more than where to look, and
+    who looks at it is on record.
+    """
+    async with call.writing() as (tx, person):
+        names = [name.strip() for name in to.split(",") if name.strip()]
+        named = [
+            name.removeprefix("role:") if name.startswith("role:") else await find.person(tx, name) for name in names
+        ]
+        of = await access.restrict(tx, await find.case(tx, case), named, reason, by=Actor.person(person), at=call.now)
+    call.printer.say(
+        f"CASE-{of.number} is restricted now: {', '.join(names)} may see it, and its owner, you and auditors"
+    )
+
+
+@app.command
+async def unrestrict(case: Number, /, *, reason: Reason, call: Here) -> None:
+    """Let everybody see a case again."""
+    async with call.writing() as (tx, person):
+        of = await find.case(tx, case)
+        done = await access.unrestrict(tx, of, reason, by=Actor.person(person), at=call.now)
+    call.printer.say(f"everybody may see CASE-{of.number}" + ("" if done else "; it was not restricted"))
 
 
 @app.command

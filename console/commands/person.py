@@ -42,7 +42,7 @@ async def erase(
         return
     if not yes:
         confirm(call.printer, f"{handle} is erased for good: {found.disclosures} values in the record, and more.")
-    async with call.writing() as (tx, by):
+    async with call.writing(whole=True) as (tx, by):
         person = await find.person(tx, handle)
         done = await privacy.erase_person(tx, person, basis=basis, ticket=ticket, by=Actor.person(by), at=call.now)
     if done.already and not as_json:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from case_store import (
     absence,
+    access,
     alerts,
     audit,
     breaches,
@@ -203,6 +204,10 @@ async def empty_stage(tx: Tx, scene: Scene) -> None:
     await stages.activate(tx, stage, due_at=None, by=ENGINE, at=NOW)
     for key in ("block", "sign-off", "tidy"):
         await tasks.decide_condition(tx, await scene.task(tx, key), False, {}, by=ENGINE, at=NOW)
+
+
+async def restricted(tx: Tx, scene: Scene) -> None:
+    await access.restrict(tx, scene.drill.case, [scene.drill.ada], "an insider", by=ENGINE, at=NOW)
 
 
 async def waiting_alert(tx: Tx, scene: Scene) -> Any:
@@ -399,6 +404,8 @@ async def reschedule(tx: Tx, scene: Scene, by: Actor) -> None:
 VERBS: dict[str, Verb] = {
     "absence.set_away": Verb(on_bob(absence.set_away, start=LATER, until=None, deputy=None)),
     "absence.set_back": Verb(on_bob(absence.set_back), bob_away),
+    "access.restrict": Verb(lambda tx, s, by: access.restrict(tx, s.drill.case, [s.drill.ada], "x", by=by, at=LATER)),
+    "access.unrestrict": Verb(on_case(access.unrestrict, "over"), restricted),
     "alerts.receive": Verb(lambda tx, s, by: alerts.receive(tx, ALERT, RAW, s.blobs, by=by, at=LATER)),
     "audit.bundle.write": Verb(on_store(write_bundle), writes_only_its_event=True),
     "audit.exports.begin": Verb(
