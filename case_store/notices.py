@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
 
-from case_store import find
+from case_store import contacts, find
 from case_store.models import Case, JsonMap, OutboxEntry, Person, Stage, Task
+from case_store.outbox.falling_over import recipient_of
+from case_store.outbox.policy import USEFUL_FOR
 from case_store.overdue import mark_overdue, overdue_due
 from case_store.store import Tx
 
 __all__ = ["assigned", "mark_overdue", "needs_attention", "overdue", "overdue_due"]
 
 URGENT: Final = frozenset({"high", "critical"})
-# After this long a message says nothing any more that the console does not say better.
-USEFUL_FOR: Final = {"email": timedelta(days=3), "sms": timedelta(hours=12)}
-
 
 _WENT_WRONG: Final = {"failed": "its action failed", "unknown_outcome": "nobody knows whether its action worked"}
 
@@ -35,6 +34,11 @@ class _Notice:
     template: str
     reason: str
     occasion: int
+
+
+def hides_content(case: Case) -> bool:  # noqa: ARG001 -- nothing marks a case as restricted so far
+    """Tell whether messages about a case may say no more than where to look. Asked when they are sent."""
+    return False
 
 
 async def assigned(tx: Tx, task: Task, recipients: Sequence[Person], at: datetime) -> int:
@@ -54,7 +58,7 @@ async def overdue(tx: Tx, task: Task, recipients: Sequence[Person], at: datetime
 
 async def _promise(tx: Tx, task: Task, recipients: Sequence[Person], notice: _Notice, at: datetime) -> int:
     case = await find.case(tx, task.case_id)
-    context = await _context(tx, case, task)
+    context = await facts(tx, case, task)
     entries = {
         entry.dedup_key: entry
         for person in recipients
@@ -68,9 +72,9 @@ async def _promise(tx: Tx, task: Task, recipients: Sequence[Person], notice: _No
 
 
 def _channels(case: Case, person: Person) -> Iterator[str]:
-    if person.email:
+    if contacts.reaches("email", person):
         yield "email"
-    if person.phone and case.severity in URGENT:
+    if contacts.reaches("sms", person) and (case.severity in URGENT or not contacts.reaches("email", person)):
         yield "sms"
 
 
@@ -84,13 +88,14 @@ def _entry(
         channel=channel,
         recipient_id=person.id,
         template=notice.template,
-        context={**context, "recipient": {"name": person.name, "time_zone": person.time_zone}},
+        context={**context, "recipient": recipient_of(person)},
         next_at=at,
         not_after=at + USEFUL_FOR[channel],
     )
 
 
-async def _context(tx: Tx, case: Case, task: Task) -> JsonMap:
+async def facts(tx: Tx, case: Case, task: Task) -> JsonMap:
+    """Return the facts about a task that templates ask for, but for recipient and link."""
     stage = await tx.session.get(Stage, task.stage_id)
     problem = _WENT_WRONG.get(task.state)
     about: JsonMap = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 
-from case_store import texts
+from case_store import contacts, texts
 from case_store.actor import Actor
 from case_store.holds import hold
 from case_store.models import Person
@@ -23,7 +24,8 @@ from case_store.refusals import PeopleRefused, TextRequired
 from case_store.store import Tx
 from sop.owners import parse_owner
 
-COLUMNS: Final = ("handle", "name", "email", "phone", "manager", "roles", "time_zone")
+COLUMNS: Final = ("handle", "name", "email", "phone", "manager", "roles", "time_zone", "language")
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class _Entry:
     manager: str | None
     roles: tuple[str, ...]
     time_zone: str | None
+    language: str | None
 
 
 def parse_csv(text: str) -> list[Row]:
@@ -142,6 +145,7 @@ def _checked(row: Row, roles_known: AbstractSet[str], problems: list[str]) -> _E
         manager=get("manager") or None,
         roles=roles,
         time_zone=_time_zone(get("time_zone", ""), found),
+        language=_language(get("language", ""), found),
     )
     known = ", ".join(sorted(roles_known)) or "none"
     found += [f"the role {role!r} is in no roles.yaml; known are {known}" for role in roles if role not in roles_known]
@@ -199,6 +203,13 @@ def _time_zone(text: str, found: list[str]) -> str | None:
         return None
 
 
+def _language(text: str, found: list[str]) -> str | None:
+    if not text or _LANGUAGE.fullmatch(text):
+        return text or None
+    found.append(f"the language {text[:20]!r} cannot be used; write it like en, de or de-CH")
+    return None
+
+
 def _problems_together(entries: Sequence[_Entry], known: Mapping[str, Person]) -> Iterator[str]:
     """Yield what is wrong between the lines: handles and addresses given twice, managers nobody is, circles."""
     yield from _twice(entries)
@@ -247,13 +258,15 @@ def _chain(handle: str, managers: Mapping[str, str]) -> list[str]:
 
 def _differs(person: Person, entry: _Entry, people: Mapping[str, Person]) -> bool:
     now = (person.name, person.email, person.phone, person.manager_id, tuple(person.roles), person.time_zone)
-    return now != (entry.name, entry.email, entry.phone, _manager_id(entry, people), entry.roles, entry.time_zone)
+    new = (entry.name, entry.email, entry.phone, _manager_id(entry, people), entry.roles, entry.time_zone)
+    return (*now, person.language) != (*new, entry.language)
 
 
 def _apply(person: Person, entry: _Entry, people: Mapping[str, Person]) -> None:
+    contacts.forget_old_addresses(person, entry.email, entry.phone)
     person.name, person.email, person.phone = entry.name, entry.email, entry.phone
     person.manager_id, person.roles = _manager_id(entry, people), list(entry.roles)
-    person.time_zone = entry.time_zone
+    person.time_zone, person.language = entry.time_zone, entry.language
 
 
 def _manager_id(entry: _Entry, people: Mapping[str, Person]) -> str | None:

@@ -118,3 +118,15 @@ class PeopleRefused(StoreError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("\n".join(problems))
+
+
+class NoSuchChannel(StoreError):
+    """There is no such way to reach people."""
+
+    next_step = "name a channel, such as email or sms"
+
+
+class MessageRefused(StoreError):
+    """What became of this message does not allow this."""
+
+    next_step = "look at it first: casewright outbox list"

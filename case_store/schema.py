@@ -16,7 +16,7 @@ from case_store.migrations.spine import postgresql, sqlite
 from case_store.migrations.timestamps import guards as timestamps
 from case_store.migrations.witness import guards as witness_guards
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration; a constant, so that nobody loads Alembic to open a case."""
 
 

@@ -86,6 +86,18 @@ class Settings(BaseSettings):
     twilio_from: str | None = Field(None, description="Sender's number, or MG... for a messaging service.")
     twilio_url: str | None = Field(None, description="Where Twilio's API is reached; default: Twilio itself.")
 
+    texts_an_hour: int = Field(
+        6, ge=1, le=1000, description="Texts that one person gets in an hour; what is over becomes one digest."
+    )
+    alarm_role: str = Field(
+        "incident-manager", description="Role of those who hear of messages that reach nobody and of dead channels."
+    )
+
+    @property
+    def templates(self) -> Path:
+        """Folder of this installation's own message templates; it need not be there."""
+        return self.home / "templates"
+
     @property
     def blobs(self) -> Path:
         """Folder of the evidence."""

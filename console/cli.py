@@ -56,6 +56,8 @@ _COMMANDS = (
     ("sop", "sop:app", _KEEP, "List, read and check SOPs."),
     ("people", "people:app", _KEEP, "Bring people in, and list them."),
     ("person", "person:app", _KEEP, "Erase somebody's personal values, or hold them for a court."),
+    ("outbox", "outbox:app", _KEEP, "Look at messages to people, send one again, take one back."),
+    ("notify", "notify:app", _KEEP, "See what messages look like."),
     ("retention", "retention:app", _KEEP, "Erase what is personal in cases that ended long ago."),
     ("audit", "audit:app", _KEEP, "Read and export the record."),
     ("witness", "witness:witness", _KEEP, "Confirm for others that their log only grew; on a machine of your own."),

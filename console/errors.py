@@ -111,3 +111,9 @@ class NoSuchSink(ConsoleError):
     """The settings name no such sink."""
 
     next_step = "See the names with `casewright audit sinks`; sinks are set up in the environment."
+
+
+class TemplatesRefused(ConsoleError):
+    """Templates of this installation cannot be used; messages are written with the built-in ones."""
+
+    next_step = "Correct the files named above: docs/howto/messages.md says what templates may hold."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 OutcomeKind = Literal["ok", "permanent", "temporary", "unknown"]
@@ -21,6 +22,9 @@ class Outcome:
         retry_after: The least time to wait that the provider asked for; None when it named none.
         channel_fault: True when nobody can be reached by this channel until an administrator acts (wrong password,
             untrusted certificate). The message itself is not at fault.
+        opted_out: True when the person told the provider to send nothing more by this channel.
+        bad_address: True when the provider says that the address reaches nobody. A mistyped address of ours, found
+            before the provider is asked, counts too.
     """
 
     kind: OutcomeKind
@@ -28,6 +32,8 @@ class Outcome:
     provider_ref: str | None = None
     retry_after: timedelta | None = None
     channel_fault: bool = False
+    opted_out: bool = False
+    bad_address: bool = False
 
     @classmethod
     def ok(cls, provider_ref: str, reason: str = "accepted") -> Outcome:
@@ -35,9 +41,11 @@ class Outcome:
         return cls("ok", reason, provider_ref=provider_ref)
 
     @classmethod
-    def permanent(cls, reason: str, *, channel_fault: bool = False) -> Outcome:
+    def permanent(
+        cls, reason: str, *, channel_fault: bool = False, opted_out: bool = False, bad_address: bool = False
+    ) -> Outcome:
         """Say that trying the same message again is pointless."""
-        return cls("permanent", reason, channel_fault=channel_fault)
+        return cls("permanent", reason, channel_fault=channel_fault, opted_out=opted_out, bad_address=bad_address)
 
     @classmethod
     def temporary(cls, reason: str, retry_after: timedelta | None = None) -> Outcome:
@@ -81,6 +89,11 @@ class Message:
             the record as a whole, which is a thread of its own.
         dedup_key: Name of this promise. The same on every try, so that the provider's side can tell a repeat.
         attachments: Files that go along.
+        reply_to: Mailbox that answers go to; None for the sender's own. Only e-mail has one.
+        bounce_to: Mailbox that a mail server tells about a letter it cannot deliver (the envelope's sender), named so
+            that it tells which letter; None for the sender's own. Only e-mail has one.
+        useful_for: How long the message says something new; a provider that can throws it away afterwards. None for
+            as long as the provider likes.
     """
 
     to: Recipient
@@ -91,10 +104,26 @@ class Message:
     case_number: int | None
     dedup_key: str
     attachments: tuple[Attachment, ...] = ()
+    reply_to: str | None = None
+    bounce_to: str | None = None
+    useful_for: timedelta | None = None
+
+    @property
+    def marker(self) -> str:
+        """What ends a text, such as `[C42-7F3A]`: by it the text is found again, and a person names it in an answer.
+
+        The digits come from `dedup_key`: the same on every try. Two messages of one case share them once in 65,536.
+        """
+        about = "R" if self.case_number is None else f"C{self.case_number}"
+        digits = hashlib.sha256(self.dedup_key.encode("utf-8", "surrogatepass")).hexdigest()[:4].upper()
+        return f"[{about}-{digits}]"
 
 
 class Notifier(Protocol):
-    """A way to reach a person. It tries once: no retries, no queue, no memory of what it sent."""
+    """A way to reach a person, or a room or service that people watch.
+
+    It tries once: no retries, no queue, no memory of what it sent.
+    """
 
     @property
     def channel(self) -> str:
@@ -103,7 +132,15 @@ class Notifier(Protocol):
 
     @property
     def deadline(self) -> timedelta:
-        """Time within which `send` has returned, whatever the provider does. A lease must outlast it."""
+        """Time within which `send` and `find` have returned, whatever the provider does. A lease must outlast it."""
+        ...
+
+    @property
+    def can_find(self) -> bool:
+        """Whether the provider can be asked if it has a message; if not, `find` is never called.
+
+        Ask before every try but the first, and after `unknown`.
+        """
         ...
 
     async def send(self, message: Message) -> Outcome:
@@ -111,6 +148,20 @@ class Notifier(Protocol):
 
         Whatever the provider, the network or the address does wrong becomes an outcome; nothing is raised for it.
         A cancelled send is in doubt just like `unknown`.
+        """
+        ...
+
+    async def find(self, message: Message, since: datetime) -> Outcome | None:
+        """Ask the provider whether it has a message that was tried before. Nothing is sent.
+
+        Args:
+            message: As it was given to `send`.
+            since: When it was tried first, or earlier; with a time zone.
+
+        Returns:
+            `ok` with the provider's reference: it has the message, do not send again. `permanent`: it had it and has
+            given up. `temporary`: it could not be asked, ask again. None: it does not have it (a provider may take a
+            minute to show what it took).
         """
         ...
 

@@ -6,122 +6,143 @@ import asyncio
 import re
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import localtime
 
-from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPServerDisconnected
+from aiosmtplib import SMTPDataError, SMTPResponseException, SMTPServerDisconnected
 
 from notifiers.cleaning import one_line
 from notifiers.contract import Message, Outcome
-from notifiers.errors import AddressRefused, SettingsRefused
-from notifiers.letter import Letter, compose
+from notifiers.errors import NotifierError, SettingsRefused
+from notifiers.letter import Letter, compose, not_written
 from notifiers.settings import EmailConfig
 from notifiers.smtp_answers import Step, outcome_of
+from notifiers.smtp_lines import FAILURES, Line, Lines
+from notifiers.trace import Trace, untold
 
-# What a try can fail with. OSError: timeouts, and TLS errors that aiosmtplib lets through. ValueError: names and words
-# that cannot be encoded, digests this machine does not allow.
-_FAILURES = (SMTPException, OSError, ValueError)
 _START_INPUT = 354
 _COMPLETED = range(200, 300)
-# The letter is already received; the goodbye is only manners.
-_GOODBYE_SECONDS = 2
+_CLOSING = 421
 
 
 class EmailNotifier:
-    """Sends each message as one letter to one mailbox, over a connection of its own.
+    """Sends each message as one letter to one mailbox; keeps a few connections for the next.
 
     Raises:
         SettingsRefused: The file of trusted certificates cannot be read.
     """
 
     channel = "email"
+    can_find = False
 
-    def __init__(self, config: EmailConfig, *, clock: Callable[[], datetime] = localtime) -> None:
-        self._config = config
-        self._clock = clock
+    def __init__(
+        self, config: EmailConfig, *, clock: Callable[[], datetime] = localtime, trace: Trace = untold
+    ) -> None:
+        self._config, self._clock, self._trace = config, clock, trace
         self._tls = None if config.encryption == "none" else _trust(config)
+        self._lines: Lines | None = None
 
     @property
     def deadline(self) -> timedelta:
         """Time within which `send` has returned."""
-        return timedelta(seconds=self._config.deadline + _GOODBYE_SECONDS)
+        return timedelta(seconds=self._config.deadline)
 
     async def send(self, message: Message) -> Outcome:
         """Try once to hand the letter to the mail server; its Message-ID is the provider's reference."""
         try:
             letter = compose(message, self._config, self._clock())
-        except AddressRefused as refused:
-            return Outcome.permanent(str(refused))
-        talk = _Conversation(self._client(), letter, self._config)
-        limit = asyncio.timeout(self._config.deadline)
+        except NotifierError as refused:
+            return not_written(refused)
+        if self._lines is None:
+            self._lines = Lines(self._config, self._tls, self._trace)
+        talk = _Conversation(letter, self._config, self._trace)
         try:
-            async with limit:
-                receipt = await talk.hand_over()
-        except _FAILURES as failure:
-            late = TimeoutError(f"no end within {self._config.deadline:g} s")
-            return outcome_of(late if limit.expired() else failure, talk.step)
-        else:
-            await talk.say_goodbye()
-        finally:
-            talk.client.close()
+            receipt = await talk.hand_over(self._lines)
+        except FAILURES as failure:
+            return outcome_of(failure, talk.step)
         return Outcome.ok(letter.message_id, receipt)
 
-    async def close(self) -> None:
-        """Do nothing: no connection outlives its letter."""
+    async def find(self, message: Message, since: datetime) -> Outcome | None:  # noqa: ARG002 - the contract's
+        """Say that nobody can be asked: a mail server tells nothing about letters it took."""
+        return Outcome.temporary("a mail server cannot be asked for a letter")
 
-    def _client(self) -> SMTP:
-        config = self._config
-        # `start_tls` is never left to its default: that one sends in clear text when the server offers no encryption.
-        return SMTP(
-            hostname=config.host,
-            port=config.port,
-            use_tls=config.encryption == "implicit",
-            start_tls=config.encryption == "starttls",
-            tls_context=self._tls,
-            username=config.username,
-            password=None if config.password is None else config.password.get_secret_value(),
-            local_hostname=config.domain,
-            timeout=config.step_timeout,
-        )
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._lines is not None:
+            lines, self._lines = self._lines, None
+            await lines.close()
 
 
 class _Conversation:
     """One letter's conversation with the mail server; knows how far it came when it breaks off."""
 
-    def __init__(self, client: SMTP, letter: Letter, config: EmailConfig) -> None:
-        self.client = client
-        self.step = Step.CONNECT
-        self._letter = letter
-        self._config = config
+    def __init__(self, letter: Letter, config: EmailConfig, trace: Trace) -> None:
+        self.step = Step.QUEUE
+        self._letter, self._config, self._trace = letter, config, trace
+        self._limit = asyncio.timeout(config.deadline - config.receipt_timeout)
 
-    async def hand_over(self) -> str:
-        """Hand the letter over and give the server's receipt."""
-        await self.client.connect()
-        self.step = Step.SENDER
-        await self.client.mail(self._letter.sender)
-        self.step = Step.RECIPIENT
-        await self.client.rcpt(self._letter.recipient)
-        self.step = Step.CONTENT
+    async def hand_over(self, lines: Lines) -> str:
+        """Hand the letter over and give the server's receipt.
+
+        Raises:
+            TimeoutError: It took too long; `step` tells whether the letter was on its way already.
+        """
+        try:
+            async with self._limit:
+                return await self._over_a_kept_line(lines)
+        except TimeoutError as failure:
+            if not self._limit.expired():
+                raise
+            seconds = self._config.deadline - self._config.receipt_timeout
+            raise TimeoutError(f"not handed over within {seconds:g} s") from failure
+
+    async def _over_a_kept_line(self, lines: Lines) -> str:
+        """Hand it over on a connection that was kept, if there is one, and on a new one if that has gone meanwhile."""
+        carried = 0
+        try:
+            async with lines.one(self._reach) as line:
+                carried = line.letters
+                return await self._over(line)
+        except FAILURES as failure:
+            if not (carried and self.step is Step.SENDER and _is_gone(failure)):
+                raise
+            self._trace("the mail server has closed the connection meanwhile; open another")
+        async with lines.one(self._reach, fresh=True) as line:
+            return await self._over(line)
+
+    async def _over(self, line: Line) -> str:
+        client = line.client
+        self._reach(Step.SENDER)
+        await client.mail(self._letter.sender)
+        self._reach(Step.RECIPIENT)
+        await client.rcpt(self._letter.recipient)
+        self._trace(f"the mail server takes letters from {self._letter.sender} to {self._letter.recipient}")
+        self._reach(Step.CONTENT)
         # Not `client.data()`: it does in one what must be told apart here. A line that breaks before the server
         # asks for the content is harmless; after the content it leaves us in doubt.
-        reply = await self.client.execute_command(b"DATA")
+        reply = await client.execute_command(b"DATA")
         if reply.code != _START_INPUT:
             raise SMTPDataError(reply.code, reply.message)
-        line = self.client.protocol
-        if line is None:
+        wire = client.protocol
+        if wire is None:
             raise SMTPServerDisconnected("Connection lost")
-        line.write(_stuffed(self._letter.content))
-        self.step = Step.RECEIPT
-        reply = await line.read_response(timeout=self._config.receipt_timeout)
+        wire.write(_stuffed(self._letter.content))
+        self._reach(Step.RECEIPT)
+        self._limit.reschedule(None)  # the receipt has a time of its own, however long the way to here was
+        reply = await wire.read_response(timeout=self._config.receipt_timeout)
         if reply.code not in _COMPLETED:
             raise SMTPDataError(reply.code, reply.message)
+        line.letters += 1
         return one_line(f"{reply.code} {reply.message}", 200)
 
-    async def say_goodbye(self) -> None:
-        """Quit politely; whatever happens now, the letter is delivered."""
-        with suppress(*_FAILURES):
-            await self.client.quit(timeout=_GOODBYE_SECONDS)
+    def _reach(self, step: Step) -> None:
+        self.step = step
+
+
+def _is_gone(failure: Exception) -> bool:
+    if isinstance(failure, SMTPResponseException):
+        return failure.code == _CLOSING
+    return isinstance(failure, SMTPServerDisconnected | OSError)
 
 
 def _stuffed(content: bytes) -> bytes:

@@ -34,3 +34,7 @@ class AddressRefused(NotifierError):
     """This is not an address that a message can be sent to."""
 
     next_step = "Correct the person's address: casewright people import."
+
+
+class AddressMissing(AddressRefused):
+    """The person has no address for this channel on record."""

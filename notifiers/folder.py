@@ -9,8 +9,8 @@ from email.utils import localtime
 from pathlib import Path
 
 from notifiers.contract import Message, Outcome
-from notifiers.errors import AddressRefused
-from notifiers.letter import Letter, compose
+from notifiers.errors import NotifierError
+from notifiers.letter import Letter, compose, not_written
 from notifiers.settings import EmailConfig
 
 
@@ -18,6 +18,7 @@ class FolderNotifier:
     """Writes each message as one `.eml` file, named by its Message-ID, so a repeat replaces what is there."""
 
     channel = "email"
+    can_find = False
     deadline = timedelta(seconds=30)
 
     def __init__(self, folder: Path, config: EmailConfig, *, clock: Callable[[], datetime] = localtime) -> None:
@@ -27,13 +28,17 @@ class FolderNotifier:
         """Write the letter; a full disk or a folder that may not be written is temporary."""
         try:
             letter = compose(message, self._config, self._clock())
-        except AddressRefused as refused:
-            return Outcome.permanent(str(refused))
+        except NotifierError as refused:
+            return not_written(refused)
         try:
             await asyncio.to_thread(self._write, letter)
         except OSError as error:
             return Outcome.temporary(f"the letter could not be written to {self._folder}: {error.strerror}")
         return Outcome.ok(letter.message_id, f"kept as a file in {self._folder}")
+
+    async def find(self, message: Message, since: datetime) -> Outcome | None:  # noqa: ARG002 - the contract's
+        """Say that nobody can be asked: a mail server tells nothing about letters it took."""
+        return Outcome.temporary("a mail server cannot be asked for a letter")
 
     async def close(self) -> None:
         """Do nothing: no file stays open."""

@@ -12,8 +12,8 @@ from email.utils import format_datetime
 
 from notifiers.addresses import mailbox
 from notifiers.cleaning import lines, one_line
-from notifiers.contract import Message
-from notifiers.errors import AddressRefused
+from notifiers.contract import Message, Outcome
+from notifiers.errors import AddressMissing, AddressRefused, NotifierError, SettingsRefused
 from notifiers.settings import EmailConfig
 
 # Bodies travel as 7-bit text, so they arrive whole at servers that know no 8BITMIME.
@@ -22,7 +22,7 @@ _WIRE = SMTP.clone(cte_type="7bit")
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What the mail server is told: envelope and content."""
+    """What the mail server is told: envelope and content; `sender` is where it tells what it could not deliver."""
 
     sender: str
     recipient: str
@@ -34,16 +34,21 @@ def compose(message: Message, config: EmailConfig, date: datetime) -> Letter:
     """Write the letter. All that is not ours to choose is made one clean line before it becomes a header.
 
     Raises:
-        AddressRefused: The person has no e-mail address, or none that a letter can be sent to.
+        AddressMissing: The person has no e-mail address.
+        AddressRefused: It is none that a letter can be sent to.
+        SettingsRefused: The mailbox for answers or bounces is none.
     """
     if message.to.email is None:
-        raise AddressRefused(f"no e-mail address of {one_line(message.to.name, 80)} is on record")
+        raise AddressMissing(f"no e-mail address of {one_line(message.to.name, 80)} is on record")
     recipient, sender = mailbox(message.to.email), mailbox(config.sender)
+    bounces = sender if message.bounce_to is None else _ours(message.bounce_to)
     topic, domain = _topic(message), config.domain
     thread = f"<{topic}@{domain}>"
     letter = EmailMessage(policy=_WIRE)
     letter["From"] = Address(_header(config.sender_name, 100), addr_spec=sender)
     letter["To"] = Address(_header(message.to.name, 100), addr_spec=recipient)
+    if message.reply_to is not None:
+        letter["Reply-To"] = Address(addr_spec=_ours(message.reply_to))
     letter["Subject"] = _header(message.subject, 250)
     letter["Date"] = format_datetime(date)
     letter["Message-ID"] = message_id(message, domain)
@@ -60,7 +65,14 @@ def compose(message: Message, config: EmailConfig, date: datetime) -> Letter:
         letter.add_attachment(
             one.text.encode(), maintype="application", subtype="octet-stream", filename=_header(one.name, 100)
         )
-    return Letter(sender, recipient, letter["Message-ID"], letter.as_bytes())
+    return Letter(bounces, recipient, letter["Message-ID"], letter.as_bytes())
+
+
+def not_written(reason: NotifierError) -> Outcome:
+    """Judge why a letter could not be written: the person's address, or a mailbox of ours."""
+    if isinstance(reason, SettingsRefused):
+        return Outcome.permanent(str(reason), channel_fault=True)
+    return Outcome.permanent(str(reason), bad_address=not isinstance(reason, AddressMissing))
 
 
 def _header(text: str, limit: int) -> str:
@@ -76,6 +88,13 @@ def message_id(message: Message, domain: str) -> str:
     """Give the Message-ID of a promise: the same on every try, so that mailboxes can tell a repeat."""
     name = hashlib.sha256(message.dedup_key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"<{_topic(message)}.{name}@{domain}>"
+
+
+def _ours(address: str) -> str:
+    try:
+        return mailbox(address)
+    except AddressRefused as reason:
+        raise SettingsRefused(f"e-mail: the mailbox for answers or bounces: {reason}") from reason
 
 
 def _topic(message: Message) -> str:

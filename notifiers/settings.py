@@ -33,7 +33,11 @@ class EmailConfig:
         step_timeout: Seconds to wait for each answer before the letter is handed over.
         receipt_timeout: Seconds to wait for the receipt of the letter. Short waits make doubt: a server may deliver and
             answer late (RFC 5321 4.5.3.2.6 asks for ten minutes).
-        deadline: Seconds for the whole try.
+        deadline: Seconds for the whole try. What `receipt_timeout` leaves of it is for all that comes before, waiting
+            for a free connection included.
+        connections: How many connections are open at once.
+        letters_each: How many letters a connection carries before it is closed.
+        idle: Seconds after which a connection that nobody uses is closed.
     """
 
     host: str
@@ -48,6 +52,9 @@ class EmailConfig:
     step_timeout: float = 20
     receipt_timeout: float = 120
     deadline: float = 180
+    connections: int = 3
+    letters_each: int = 100
+    idle: float = 60
 
     def __post_init__(self) -> None:
         _refuse_odd_host("e-mail", self.host)
@@ -62,9 +69,12 @@ class EmailConfig:
             )
         if (self.username is None) != (self.password is None):
             raise SettingsRefused("e-mail: a user name needs a password, and a password a user name")
-        timeouts = (self.step_timeout, self.receipt_timeout)
-        if min(timeouts) <= 0 or max(timeouts) > self.deadline:
-            raise SettingsRefused("e-mail: timeouts must be above zero and within the deadline")
+        if min(self.step_timeout, self.receipt_timeout, self.idle) <= 0:
+            raise SettingsRefused("e-mail: timeouts must be above zero")
+        if self.step_timeout + self.receipt_timeout > self.deadline:
+            raise SettingsRefused("e-mail: one step and the receipt must fit into the deadline")
+        if min(self.connections, self.letters_each) < 1:
+            raise SettingsRefused("e-mail: at least one connection, for at least one letter, is needed")
         try:
             mailbox(self.sender)
             _ = self.domain
@@ -87,6 +97,7 @@ class SmsConfig:
         messaging_service_sid: Pool of senders (`MG...`), which also keeps the opt-outs; None when `sender` is given.
         sender: Number to send from, in E.164 form; None when `messaging_service_sid` is given.
         base_url: Where the API is reached; None for Twilio itself. Encrypted unless it is on this machine.
+        status_callback: Where Twilio tells what became of a text (https, reachable by Twilio); None to hear nothing.
         connect_timeout: Seconds to reach the API. Until then surely nothing was sent.
         deadline: Seconds for the whole try.
     """
@@ -96,6 +107,7 @@ class SmsConfig:
     messaging_service_sid: str | None = None
     sender: str | None = None
     base_url: str | None = None
+    status_callback: str | None = None
     connect_timeout: float = 5
     deadline: float = 15
 

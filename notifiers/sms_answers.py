@@ -15,6 +15,7 @@ _CHANNEL: Final = {
     20003: "account SID or token is wrong",
     20404: "there is no such account",
     21603: "no sender is set",
+    21609: "the address for status callbacks (CASEWRIGHT_PUBLIC_URL) is not one that Twilio can reach",
     21606: "the sender number is not ours for texts",
     21608: "a trial account texts verified numbers only",
     21659: "the sender number is not ours",
@@ -35,6 +36,8 @@ _PERMANENT: Final = {
     30006: "the number is a landline",
     30007: "the network filtered the text",
 }
+_OPTED_OUT: Final = 21610
+_BAD_NUMBER: Final = frozenset({21211, 21612, 21614, 30005, 30006})
 _TEMPORARY: Final = {
     14107: "too many texts at once",
     20429: "too many requests",
@@ -64,7 +67,7 @@ def outcome_of_refusal(status: int, code: int, text: str, retry_after: timedelta
     if code in _CHANNEL or status in _UNAUTHORISED:
         return Outcome.permanent(words, channel_fault=True)
     if code in _PERMANENT:
-        return Outcome.permanent(words)
+        return Outcome.permanent(words, opted_out=code == _OPTED_OUT, bad_address=code in _BAD_NUMBER)
     if code in _TEMPORARY or status in _BUSY:
         return Outcome.temporary(words, retry_after)
     if status in _ANSWER_LOST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from enum import Enum
@@ -13,12 +14,17 @@ from notifiers.contract import Outcome
 
 _PERMANENT = range(500, 600)
 _TEMPORARY = range(400, 500)
+# Enhanced codes (RFC 3463, RFC 7505) that say: there is no such mailbox, no such domain, or it takes no mail at all.
+_NOBODY = re.compile(r"\b5\.1\.(?:1|2|3|6|10)\b")
 
 
 class Step(Enum):
     """How far the conversation with the mail server has come."""
 
+    QUEUE = "waiting for a free connection"
     CONNECT = "connecting to the mail server"
+    ENCRYPT = "agreeing on encryption"
+    LOGIN = "logging in"
     SENDER = "naming the sender"
     RECIPIENT = "naming the recipient"
     CONTENT = "announcing the letter"
@@ -27,7 +33,7 @@ class Step(Enum):
     @property
     def about_the_channel(self) -> bool:
         """True while the person and the letter are not yet in play: what fails here fails for everybody."""
-        return self in {Step.CONNECT, Step.SENDER}
+        return self not in {Step.RECIPIENT, Step.CONTENT, Step.RECEIPT}
 
 
 def outcome_of(failure: Exception, step: Step) -> Outcome:
@@ -48,7 +54,8 @@ def outcome_of(failure: Exception, step: Step) -> Outcome:
 def _of_code(code: int, message: str, step: Step) -> Outcome:
     words = f"{step.value}: {code} {one_line(message, 200)}"
     if code in _PERMANENT:
-        return Outcome.permanent(words, channel_fault=step.about_the_channel)
+        nobody = not step.about_the_channel and _NOBODY.search(message) is not None
+        return Outcome.permanent(words, channel_fault=step.about_the_channel, bad_address=nobody)
     if code in _TEMPORARY or step is not Step.RECEIPT:
         return Outcome.temporary(words)
     return Outcome.unknown(f"the receipt makes no sense ({words})")

@@ -12,7 +12,7 @@ import logging
 import re
 from base64 import b64encode
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,6 +27,8 @@ from notifiers.settings import SmsConfig
 
 _log = logging.getLogger(__name__)
 _SUCCESS = range(200, 300)
+# More texts than anybody gets between a first try and its repetition.
+_PAGE = 200
 
 
 class Refused(Exception):
@@ -51,11 +53,12 @@ class AnswerLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Twilio has the text. `error_code` is set when it gave up on it at once."""
+    """Twilio has the text. `error_code` is set when it gave up on it."""
 
     sid: str
     status: str
     error_code: int | None
+    body: str
 
 
 class TwilioMessages:
@@ -63,11 +66,13 @@ class TwilioMessages:
 
     def __init__(self, config: SmsConfig) -> None:
         self._http = _OneRequest(config.base_url, config.connect_timeout)
-        self._from = (
-            {"messaging_service_sid": config.messaging_service_sid}
-            if config.sender is None
-            else {"from_": phone_number(config.sender)}
-        )
+        self._from: dict[str, str] = {}
+        if config.messaging_service_sid is not None:
+            self._from["messaging_service_sid"] = config.messaging_service_sid
+        if config.sender is not None:
+            self._from["from_"] = phone_number(config.sender)
+        if config.status_callback is not None:
+            self._from["status_callback"] = config.status_callback
         self._client = Client(
             config.account_sid,
             config.auth_token.get_secret_value(),
@@ -76,8 +81,13 @@ class TwilioMessages:
             environment={"TWILIO_EDGE": ""},
         )
 
-    async def create(self, to: str, body: str) -> Queued:
+    async def create(self, to: str, body: str, validity: int | None = None) -> Queued:
         """Hand one text to Twilio, once.
+
+        Args:
+            to: Number in E.164 form.
+            body: The text.
+            validity: Seconds after which Twilio throws away a text it could not pass on; None for its own default.
 
         Raises:
             Refused: Twilio does not take it.
@@ -85,13 +95,29 @@ class TwilioMessages:
             AnswerLost: Twilio may have taken it.
         """
         try:
-            made = await self._client.messages.create_async(to=to, body=body, **self._from)
+            limit = {} if validity is None else {"validity_period": validity}
+            made = await self._client.messages.create_async(to=to, body=body, **self._from, **limit)
         except (TwilioException, ValueError, TypeError, AttributeError) as reason:
             # It said yes, but not in Twilio's words.
             raise AnswerLost(f"the answer cannot be read ({type(reason).__name__})") from reason
         if not made.sid:
             raise AnswerLost("the answer names no message")
-        return Queued(str(made.sid), str(made.status), made.error_code)
+        return _queued(made)
+
+    async def sent_to(self, to: str, since: datetime) -> list[Queued]:
+        """Return the texts to a number that Twilio has and that were made since then, the newest first.
+
+        Raises:
+            Refused: Twilio does not tell.
+            NotReached: Twilio was not reached.
+            AnswerLost: Its answer did not arrive, or makes no sense.
+        """
+        try:
+            # Not by `DateSent`, by which Twilio can filter: a text that still waits in its queue has none.
+            listed = await self._client.messages.list_async(to=to, page_size=_PAGE, limit=_PAGE)
+            return [_queued(one) for one in listed if one.date_created is None or one.date_created >= since]
+        except (TwilioException, ValueError, TypeError, AttributeError) as reason:
+            raise AnswerLost(f"the answer cannot be read ({type(reason).__name__})") from reason
 
     async def close(self) -> None:
         """Close the session."""
@@ -149,6 +175,10 @@ class _OneRequest(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no ty
         if self._base is None:
             return uri
         return urlunsplit(urlsplit(uri)._replace(scheme=self._base.scheme, netloc=self._base.netloc))
+
+
+def _queued(told: Any) -> Queued:  # noqa: ANN401 - the SDK ships no types
+    return Queued(str(told.sid), str(told.status), told.error_code, str(told.body or ""))
 
 
 def _basic(account: str, token: str) -> str:

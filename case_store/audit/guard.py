@@ -29,7 +29,7 @@ from case_store.errors import (
     ReadOnly,
     UnauditedChange,
 )
-from case_store.models import Audited, AuditEvent, AuditKey, AuditSink, Base, OutboxEntry, Person, WrittenOnce
+from case_store.models import Audited, AuditEvent, AuditKey, AuditSink, Base, Breaker, OutboxEntry, Person, WrittenOnce
 
 LEDGER = "ledger"
 _NOT_TOLD = ("id", "version")  # the event names them elsewhere
@@ -121,7 +121,7 @@ def _needs_telling(row: object, facts: Sequence[tuple[str, object]]) -> bool:
     return isinstance(row, Audited) or ((fact := _telling(row)) is not None and fact not in facts)
 
 
-_TELLING: Final = frozenset({"outbox_id", "sink", "new"})
+_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker"})
 
 
 def _telling(row: object) -> tuple[str, object] | None:
@@ -131,16 +131,27 @@ def _telling(row: object) -> tuple[str, object] | None:
             return "outbox_id", row.id
         case AuditSink() if _set_up(row):
             return "sink", row.name
+        case Breaker() if _opened_or_closed(row):
+            return "breaker", row.channel
         case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
             return "new", row.vkey
         case _:
             return None
 
 
+def _opened_or_closed(breaker: Breaker) -> bool:
+    """Tell whether a channel is left alone or works again; counting, and who tries it next, is bookkeeping."""
+    state = inspect(breaker)
+    before = next(iter(state.attrs.open_until.history.deleted or ()), None)
+    return before != breaker.open_until and state.attrs.times_open.history.has_changes()
+
+
 def _decided(message: OutboxEntry) -> bool:
     """Tell whether something became of a message; that somebody takes it for sending is bookkeeping."""
     state = inspect(message)
-    return state.key is not None and state.attrs.state.history.has_changes() and message.state != "leased"
+    if state.key is None:
+        return message.instead_of is not None
+    return state.attrs.state.history.has_changes() and message.state != "leased"
 
 
 def _set_up(sink: AuditSink) -> bool:

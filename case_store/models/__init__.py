@@ -18,7 +18,15 @@ from case_store.models.audit import (
     AuditTree,
 )
 from case_store.models.base import Audited, Base, JsonMap, UtcDateTime, WrittenOnce
-from case_store.models.bookkeeping import CaseRun, Counter, IdempotencyKey, OutboxEntry, OutboxState, Question
+from case_store.models.bookkeeping import (
+    Breaker,
+    CaseRun,
+    Counter,
+    IdempotencyKey,
+    OutboxEntry,
+    OutboxState,
+    Question,
+)
 from case_store.models.case import (
     SEVERITIES,
     Alert,
@@ -51,6 +59,7 @@ __all__ = [
     "AuditTree",
     "Audited",
     "Base",
+    "Breaker",
     "Case",
     "CaseRun",
     "CaseState",

@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from case_store.ids import new_id
 from case_store.models.base import ID_LENGTH, Base, JsonColumn, JsonMap, UtcDateTime, one_of, reference
 
-OutboxState = Literal["pending", "leased", "sent", "dead", "unknown"]
-OUTBOX_STATES: tuple[OutboxState, ...] = ("pending", "leased", "sent", "dead", "unknown")
+OutboxState = Literal["pending", "leased", "sent", "dead", "unknown", "delivered", "cancelled"]
+OUTBOX_STATES: tuple[OutboxState, ...] = ("pending", "leased", "sent", "dead", "unknown", "delivered", "cancelled")
 
 
 class Counter(Base):
@@ -62,6 +62,9 @@ class OutboxEntry(Base):
     __table_args__ = (
         CheckConstraint(one_of("state", OUTBOX_STATES), name="state"),
         Index(None, "state", "next_at"),
+        Index(None, "channel", "state", "next_at"),
+        Index(None, "recipient_id", "channel", "tried_at"),
+        Index(None, "provider_ref"),
     )
 
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
@@ -79,6 +82,33 @@ class OutboxEntry(Base):
     token: Mapped[str | None] = mapped_column(String(100))
     not_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
     provider_ref: Mapped[str | None] = mapped_column(String(300))
+    last_error: Mapped[str | None] = mapped_column(Text)
+    # Somebody may have sent it without saying so; the provider is asked before it is sent again, where it can be.
+    in_doubt: Mapped[bool] = mapped_column(Boolean, default=False)
+    # How often the provider said that it does not have it.
+    polls: Mapped[int] = mapped_column(Integer, default=0)
+    # A receipt said that the handset could not be reached, and it was sent once more.
+    resent: Mapped[bool] = mapped_column(Boolean, default=False)
+    tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # The newest word of the provider about what it took.
+    receipt: Mapped[str | None] = mapped_column(String(20))
+    # The digest that tells what this would have told, and the message in whose place this one is.
+    told_in: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    instead_of: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+
+
+class Breaker(Base):
+    """Whether a channel works. One that failed several times in a row is left alone for a while, by all relays."""
+
+    __tablename__ = "outbox_breakers"
+
+    channel: Mapped[str] = mapped_column(String(40), primary_key=True)
+    # Failures since it last worked, and how often it was opened since.
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    times_open: Mapped[int] = mapped_column(Integer, default=0)
+    opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Until then nothing is tried; afterwards one message is. None: it is closed, and messages flow.
+    open_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_error: Mapped[str | None] = mapped_column(Text)
 
 

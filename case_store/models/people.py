@@ -25,3 +25,8 @@ class Person(Audited, Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     # Why nothing about them may be erased; None: nothing keeps it.
     legal_hold: Mapped[str | None] = mapped_column(Text)
+    # What messages to them are written in; None: English.
+    language: Mapped[str | None] = mapped_column(String(10), info=PERSONAL)
+    # Channels by which they want nothing, and whose address of theirs reaches nobody; None: there is none.
+    opted_out: Mapped[list[str] | None] = mapped_column(JsonColumn, info=PERSONAL)
+    bad_addresses: Mapped[list[str] | None] = mapped_column(JsonColumn, info=PERSONAL)

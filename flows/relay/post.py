@@ -1,4 +1,4 @@
-"""Delivers what was promised to people: takes messages from the outbox, tries each once, notes what became of it.
+"""Delivers what was promised to people: a lane for each channel, and what is done for all of them.
 
 Overdue tasks are found here too: the notices about them are promised in the transaction that marks them.
 """
@@ -7,46 +7,55 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from datetime import timedelta
-from uuid import uuid4
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import select
 
 from case_store import find, notices, outbox
 from case_store.actor import Actor
 from case_store.errors import StoreError
-from case_store.models import JsonMap, OutboxEntry, Person
+from case_store.models import OutboxEntry
+from case_store.outbox import Policy
+from case_store.settings import Settings
+from case_store.store import CaseStore
 from case_store.tasks import recipients
 from flows.clock import now
+from flows.relay.lane import BATCH, Lane
+from flows.relay.writing import Writer
 from flows.resources import Resources
-from notifiers.contract import Attachment, Message, Notifier, Outcome, Recipient
-from notifiers.errors import NotifierError
-from notifiers.render import render
+from notifiers.contract import Notifier
 
 log = logging.getLogger(__name__)
 
 BY = Actor.system("relay")
 _LOOK_EVERY = 1.0
-_AT_ONCE = 20
-# A lease outlasts the slowest channel several times, so that nobody else sends what is just being sent.
-_LEASE_FACTOR = 4
-_MENDING = timedelta(minutes=5)
+_UNSETTLED: Final = ("pending", "leased")
 
 
 async def deliver_post(own: Resources, channels: Mapping[str, Notifier]) -> None:
     """Mark what is overdue and send what is due, until cancelled."""
     try:
-        while True:
-            try:
-                await mark_overdue(own)
-                sent = await send_due(own, channels)
-            except StoreError as error:
-                log.warning("Messages wait: %s", error)
-                sent = 0
-            if sent < _AT_ONCE:
-                await asyncio.sleep(_LOOK_EVERY)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_again_and_again(lambda: mark_overdue(own), "Overdue tasks"))
+            group.create_task(_again_and_again(lambda: look_after(own), "The outbox"))
+            group.create_task(_again_and_again(lambda: give_up(own, channels), "Messages by no channel"))
+            for lane in lanes(own, channels):
+                group.create_task(_again_and_again(lane.send_due, f"Messages by {lane.channel}"))
     finally:
         for notifier in channels.values():
             await notifier.close()
+
+
+async def _again_and_again(step: Callable[[], Awaitable[int]], what: str) -> None:
+    while True:
+        try:
+            done = await step()
+        except StoreError as error:
+            log.warning("%s: %s", what, error)
+            done = 0
+        if done < BATCH:
+            await asyncio.sleep(_LOOK_EVERY)
 
 
 async def mark_overdue(own: Resources) -> int:
@@ -62,66 +71,43 @@ async def mark_overdue(own: Resources) -> int:
 
 
 async def send_due(own: Resources, channels: Mapping[str, Notifier]) -> int:
-    """Send what is due, each message once; return how many there were."""
-    slowest = max((one.deadline for one in channels.values()), default=timedelta(seconds=30))
+    """Send what is due by all channels, each message once; return how many there were."""
+    await look_after(own)
+    sent = await asyncio.gather(*(lane.send_due() for lane in lanes(own, channels)))
+    return sum(sent) + await give_up(own, channels)
+
+
+async def look_after(own: Resources) -> int:
+    """Take back messages that are needless, and give up those that come too late; return how many."""
     async with own.store.transaction() as tx:
-        await outbox.expire(tx, by=BY, at=now())
-        claimed = await outbox.claim(tx, now(), slowest * _LEASE_FACTOR, _AT_ONCE, uuid4().hex)
-        people = {entry.id: await tx.session.get_one(Person, entry.recipient_id) for entry in claimed}
-    await asyncio.gather(*(_send(own, channels, entry, people[entry.id]) for entry in claimed))
-    return len(claimed)
+        done = await outbox.cancel_needless(tx, by=BY, at=now())
+        return done + await outbox.expire(tx, by=BY, at=now(), policy=policy_of(own.settings))
 
 
-async def _send(own: Resources, channels: Mapping[str, Notifier], entry: OutboxEntry, person: Person) -> None:
-    outcome = _worth_waiting(await _try(own, channels.get(entry.channel), entry, person))
-    async with own.store.transaction() as tx:
-        await outbox.settle(
-            tx,
-            entry,
-            outcome.kind,
-            provider_ref=outcome.provider_ref,
-            error=None if outcome.kind == "ok" else outcome.reason,
-            retry_after=outcome.retry_after,
-            by=BY,
-            at=now(),
-        )
+async def give_up(own: Resources, channels: Mapping[str, Notifier]) -> int:
+    """Give up messages by channels that are not set up (any more); return how many."""
+    without = await _without(own.store, channels)
+    return sum([await lane_of(own, channel, None).send_due() for channel in without])
 
 
-def _worth_waiting(outcome: Outcome) -> Outcome:
-    """Keep a message whose channel is at fault (wrong password, strange certificate) until somebody mends it."""
-    return Outcome.temporary(outcome.reason, _MENDING) if outcome.channel_fault else outcome
+async def _without(store: CaseStore, channels: Mapping[str, Notifier]) -> Sequence[str]:
+    """Return the channels by which messages were promised and that are not set up (any more)."""
+    wanted = select(OutboxEntry.channel).where(OutboxEntry.state.in_(_UNSETTLED)).distinct()
+    async with store.reading() as tx:
+        return [one for one in await tx.session.scalars(wanted) if one not in channels]
 
 
-async def _try(own: Resources, notifier: Notifier | None, entry: OutboxEntry, person: Person) -> Outcome:
-    if notifier is None:
-        return Outcome.permanent(f"the channel {entry.channel} is not set up")
-    try:
-        rendered = render(entry.template, {**_facts(entry), "link": own.settings.prefect_ui_url})
-    except NotifierError as error:
-        return Outcome.permanent(str(error))
-    return await notifier.send(
-        Message(
-            to=Recipient(person.name, person.email, person.phone),
-            subject=rendered.subject,
-            text=rendered.text,
-            html=rendered.html,
-            sms_text=rendered.sms,
-            case_number=entry.context["case"]["number"] if "case" in entry.context else None,
-            dedup_key=entry.dedup_key,
-            attachments=_attachments(entry),
-        )
-    )
+def lanes(own: Resources, channels: Mapping[str, Notifier]) -> list[Lane]:
+    """Return a lane for each channel."""
+    return [lane_of(own, channel, notifier) for channel, notifier in channels.items()]
 
 
-def _facts(entry: OutboxEntry) -> JsonMap:
-    """Return the facts for the template; a signed note goes line by line, as templates know no line breaks."""
-    if "checkpoint" not in entry.context:
-        return entry.context
-    told = entry.context["checkpoint"]
-    return {**entry.context, "checkpoint": {**told, "lines": told["note"].splitlines()}}
+def lane_of(own: Resources, channel: str, notifier: Notifier | None) -> Lane:
+    """Return the lane of a channel; without a notifier it gives its messages up."""
+    writer = Writer(own.settings.prefect_ui_url, own.settings.templates)
+    return Lane(own.store, channel, notifier, writer, policy_of(own.settings), BY, now)
 
 
-def _attachments(entry: OutboxEntry) -> tuple[Attachment, ...]:
-    """Return the signed note as a file, to be kept byte for byte."""
-    told = entry.context.get("checkpoint")
-    return (Attachment(f"checkpoint-{told['size']}.txt", told["note"]),) if told else ()
+def policy_of(settings: Settings) -> Policy:
+    """Return what the installation decides about messages."""
+    return Policy({"sms": settings.texts_an_hour}, settings.alarm_role)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from notifiers.contract import Message, Outcome, Recipient
 
@@ -21,9 +22,10 @@ def example_message(
     html: str | None = "<p>Ana, a task waits for you.</p>",
     sms_text: str = "CASE-42: a task waits for you. https://casewright.example/t/1",
     dedup_key: str = "case-42:block_sender:assigned:0:ana:email",
+    **more: Any,  # noqa: ANN401 - any other field of a message
 ) -> Message:
     """Make a message that every channel takes, but for what you change."""
-    return Message(Recipient(name, email, phone), subject, text, html, sms_text, 42, dedup_key)
+    return Message(Recipient(name, email, phone), subject, text, html, sms_text, 42, dedup_key, **more)
 
 
 class RecordingNotifier:
@@ -33,11 +35,15 @@ class RecordingNotifier:
 
     Attributes:
         sent: Every message given to it, whatever it answered.
+        kept: What a provider would have of them, by `dedup_key`; a test puts in what `find` shall find.
+        asked: Keys that `find` was asked for, in order.
         closed: True once it was closed.
     """
 
-    def __init__(self, channel: str = "email", *, outcomes: tuple[Outcome, ...] = ()) -> None:
-        self.channel = channel
+    def __init__(self, channel: str = "email", *, outcomes: tuple[Outcome, ...] = (), can_find: bool = False) -> None:
+        self.channel, self.can_find = channel, can_find
+        self.kept: dict[str, Outcome] = {}
+        self.asked: list[str] = []
         self.deadline = timedelta(seconds=1)
         self.sent: list[Message] = []
         self.closed = False
@@ -49,7 +55,15 @@ class RecordingNotifier:
         async with self._news:
             self.sent.append(message)
             self._news.notify_all()
-        return self._outcomes.popleft() if self._outcomes else Outcome.ok(f"{self.channel}-{len(self.sent)}")
+        outcome = self._outcomes.popleft() if self._outcomes else Outcome.ok(f"{self.channel}-{len(self.sent)}")
+        if outcome.kind == "ok":
+            self.kept[message.dedup_key] = outcome
+        return outcome
+
+    async def find(self, message: Message, since: datetime) -> Outcome | None:  # noqa: ARG002 - the contract's
+        """Give what it kept under the message's key."""
+        self.asked.append(message.dedup_key)
+        return self.kept.get(message.dedup_key)
 
     async def close(self) -> None:
         """Remember that it was closed."""

@@ -55,6 +55,7 @@ class SmtpServer:
 
     Attributes:
         received: Letters that arrived whole, oldest first.
+        once: As `answers`, each for one time only.
     """
 
     host: Final = "127.0.0.1"
@@ -69,6 +70,7 @@ class SmtpServer:
     ) -> None:
         self.received: list[Received] = []
         self.tls, self.implicit, self.login = tls, implicit, login
+        self.once: dict[Moment, str] = {}
         self._answers = dict(answers or {})
         self._news = asyncio.Condition()
         self._silent = asyncio.Event()
@@ -113,7 +115,7 @@ class SmtpServer:
 
     async def answer(self, moment: Moment, talk: _Talk) -> str | None:
         """Do what was told for a moment; None when nothing was."""
-        answer = self._answers.get(moment)
+        answer = self.once.pop(moment, None) or self._answers.get(moment)
         if answer == DROP:
             talk.hang_up()
         elif answer == SILENCE:

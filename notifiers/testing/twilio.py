@@ -16,7 +16,8 @@ from email.utils import format_datetime, localtime
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from aiohttp import web
+from aiohttp import ClientSession, web
+from twilio.request_validator import RequestValidator
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _LONGEST: Final = 1600
@@ -50,10 +51,14 @@ class FakeTwilio:
 
     Attributes:
         messages: Texts it has, oldest first, as it shows them to clients.
+        forms: The requests that they came by.
         requests: How many requests to send a text came, whatever became of them.
         callers: Host and port that each of them came from.
         faults: What to do to the next requests to send, one each; usual when empty.
         opted_out: Numbers that sent STOP.
+        list_faults: What to do to the next requests for the list, one each.
+        shows: False while its list does not show yet what it took.
+        listings: How many requests for the list came.
     """
 
     account_sid: Final = "AC" + "0" * 32
@@ -61,10 +66,15 @@ class FakeTwilio:
 
     def __init__(self, *, clock: Callable[[], datetime] = localtime) -> None:
         self.messages: list[dict[str, object]] = []
+        self.forms: list[dict[str, str]] = []
         self.requests = 0
         self.callers: list[object] = []
         self.faults: deque[Fault] = deque()
         self.opted_out: set[str] = set()
+        self.list_faults: deque[Refusal | Garbled] = deque()
+        self.shows = True
+        self.listings = 0
+        self._callbacks: dict[str, str] = {}
         self._clock = clock
         self._leaving = asyncio.Event()
         self._news = asyncio.Condition()
@@ -87,6 +97,34 @@ class FakeTwilio:
         async with self._news:
             await self._news.wait_for(lambda: len(self.messages) >= count)
         return self.messages[:count]
+
+    async def tell(self, sid: str, status: str, error_code: int | None = None) -> int:
+        """Tell what became of a text, signed as Twilio signs, to where its request said; give the answer's status.
+
+        A test calls it as often and in whatever order it likes: Twilio promises neither once nor in order.
+
+        Raises:
+            KeyError: The request named no address, or there is no such text.
+        """
+        url = self._callbacks[sid]
+        message = next(one for one in self.messages if one["sid"] == sid)
+        message["status"], message["error_code"] = status, error_code
+        form = {
+            "AccountSid": self.account_sid,
+            "ApiVersion": "2010-04-01",
+            "MessageSid": sid,
+            "SmsSid": sid,
+            "MessageStatus": status,
+            "SmsStatus": status,
+            "To": str(message["to"]),
+            **({} if error_code is None else {"ErrorCode": str(error_code)}),
+        }
+        signature = RequestValidator(self.auth_token).compute_signature(url, form)
+        async with (
+            ClientSession() as session,
+            session.post(url, data=form, headers={"X-Twilio-Signature": signature}) as answer,
+        ):
+            return answer.status
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
@@ -122,8 +160,11 @@ class FakeTwilio:
         if refusal := self._objection(form):
             return _refuse(refusal)
         message = self._message(form)
+        if "StatusCallback" in form:
+            self._callbacks[str(message["sid"])] = form["StatusCallback"]
         async with self._news:
             self.messages.append(message)
+            self.forms.append(form)
             self._news.notify_all()
         if fault == "drop" and request.transport is not None:
             request.transport.abort()
@@ -171,8 +212,14 @@ class FakeTwilio:
         }
 
     async def _list(self, request: web.Request) -> web.Response:
+        self.listings += 1
+        fault = self.list_faults.popleft() if self.list_faults else None
+        if isinstance(fault, Refusal):
+            return _refuse(fault)
+        if isinstance(fault, Garbled):
+            return web.Response(status=fault.status, text=fault.text, headers=fault.headers)
         to = request.query.get("To")
-        found = [message for message in reversed(self.messages) if to in {None, message["to"]}]
+        found = [message for message in reversed(self.messages) if to in {None, message["to"]} and self.shows]
         return web.json_response({"messages": found, "page": 0, "page_size": 50, "next_page_uri": None})
 
     async def _fetch(self, request: web.Request) -> web.Response:

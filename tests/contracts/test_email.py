@@ -215,12 +215,23 @@ async def test_an_address_that_makes_no_sense_reaches_no_server(address: str | N
     assert outcome.reason.isprintable()
 
 
-async def test_each_letter_has_a_connection_of_its_own_and_leaves_it_in_order():
+async def test_answers_and_bounces_go_where_the_message_says():
+    got = await received(reply_to="reply+abc.def@corp.example", bounce_to="bounces+17@mail.corp.example")
+    assert got.letter["Reply-To"] == "reply+abc.def@corp.example"
+    assert got.sender == "bounces+17@mail.corp.example"
+    assert got.letter["From"] == "Casewright <soc@corp.example>"
+
+
+@pytest.mark.parametrize("field", ["reply_to", "bounce_to"])
+@pytest.mark.parametrize("hostile", ["x@y.example\r\nBcc: evil@x.example", "nobody", "a@b.example>\r\nDATA"])
+async def test_a_mailbox_of_ours_that_is_none_is_for_an_administrator(field: str, hostile: str):
     async with SmtpServer() as server:
-        mail = notifier(server)
-        for _ in range(3):
-            assert (await mail.send(example_message())).kind == "ok"
-        assert [talk.transport for talk in server._talks] == [None] * 3
-        await mail.close()
-        await mail.close()
-    assert mail.deadline.total_seconds() > 120
+        outcome = await notifier(server).send(example_message(**{field: hostile}))
+        assert not server._talks
+    assert (outcome.kind, outcome.channel_fault, outcome.bad_address) == ("permanent", True, False)
+
+
+@pytest.mark.parametrize(("email", "bad"), [("no-at-sign", True), (None, False)])
+async def test_a_wrong_address_is_told_from_a_missing_one(email: str | None, bad: bool):
+    async with SmtpServer() as server:
+        assert (await notifier(server).send(example_message(email=email))).bad_address == bad

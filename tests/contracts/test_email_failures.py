@@ -69,6 +69,7 @@ async def test_refusal_is_judged_by_its_code(moment: str, answer: str, kind: str
         outcome = await send(server.port)
         assert len(server.received) == (moment == "dot")
     assert (outcome.kind, outcome.channel_fault) == (kind, channel_fault)
+    assert outcome.bad_address == ("5.1.1" in answer)
     assert answer in outcome.reason
     assert outcome.provider_ref is None
 
@@ -93,14 +94,15 @@ async def test_line_that_fails_after_the_final_dot_leaves_doubt(failure: str):
 
 async def test_deadline_ends_a_try_whose_steps_may_take_longer():
     """The timeouts of the steps alone would allow a slow server to hold a try for ever."""
+    short = {"step_timeout": 0.3, "receipt_timeout": 0.3, "deadline": 0.6}
     async with SmtpServer(answers={"RCPT": SILENCE}) as server:
-        outcome = await send(server.port, step_timeout=0.3, receipt_timeout=0.3, deadline=0.3)
+        outcome = await send(server.port, **short)
     assert outcome.kind == "temporary"
-    assert "no end within 0.3 s" in outcome.reason
+    assert "not handed over within 0.3 s" in outcome.reason
     async with SmtpServer(answers={"dot": SILENCE}) as server:
-        outcome = await send(server.port, step_timeout=1, receipt_timeout=1, deadline=1)
+        outcome = await send(server.port, **short)
     assert outcome.kind == "unknown"
-    assert "no end within 1 s" in outcome.reason
+    assert "the letter was handed over" in outcome.reason
 
 
 @pytest.mark.parametrize(

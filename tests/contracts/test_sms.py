@@ -57,7 +57,7 @@ async def test_text_arrives_and_the_outcome_names_it():
         [text] = twilio.messages
     assert (outcome.kind, outcome.provider_ref, outcome.reason) == ("ok", text["sid"], "accepted")
     assert text["to"] == "+14155552671"
-    assert text["body"] == "CASE-42: a task waits for you. https://casewright.example/t/1"
+    assert text["body"] == "CASE-42: a task waits for you. https://casewright.example/t/1 [C42-E1B1]"
     assert text["messaging_service_sid"] == SERVICE
     assert text["from"] is None
 
@@ -97,10 +97,10 @@ async def test_a_number_that_makes_no_sense_is_not_asked_for(phone: str | None):
 async def test_text_is_one_clean_line():
     async with FakeTwilio() as twilio:
         await send(twilio, sms_text="CASE-42\r\nApprove:\u2028 now\0\x1b[31m \ud800")
-        assert twilio.messages[0]["body"] == "CASE-42 Approve: now[31m ?"
+        assert twilio.messages[0]["body"] == "CASE-42 Approve: now[31m ? [C42-E1B1]"
 
 
-@pytest.mark.parametrize("text", ["", " \n", "x" * 1601], ids=["empty", "blank", "long"])
+@pytest.mark.parametrize("text", ["", " \n", "x" * 1590], ids=["empty", "blank", "long"])
 async def test_text_of_impossible_length_is_not_sent(text: str):
     async with FakeTwilio() as twilio:
         outcome = await send(twilio, sms_text=text)
@@ -110,7 +110,8 @@ async def test_text_of_impossible_length_is_not_sent(text: str):
 
 async def test_longest_text_passes():
     async with FakeTwilio() as twilio:
-        assert (await send(twilio, sms_text="x" * 1600)).kind == "ok"
+        assert (await send(twilio, sms_text="x" * 1589)).kind == "ok"
+        assert len(twilio.messages[0]["body"]) == 1600
 
 
 async def test_opted_out_person_is_not_texted_again():
@@ -118,7 +119,7 @@ async def test_opted_out_person_is_not_texted_again():
         twilio.opted_out.add("+14155552671")
         outcome = await send(twilio)
         assert twilio.messages == []
-    assert (outcome.kind, outcome.channel_fault) == ("permanent", False)
+    assert (outcome.kind, outcome.channel_fault, outcome.opted_out) == ("permanent", False, True)
     assert "21610" in outcome.reason
     assert "opted out" in outcome.reason
 
@@ -127,6 +128,7 @@ async def test_opted_out_person_is_not_texted_again():
     ("fault", "kind", "channel_fault"),
     [
         (Refusal(400, 21211), "permanent", False),
+        (Refusal(400, 21609), "permanent", True),
         (Refusal(400, 21614), "permanent", False),
         (Refusal(400, 21999), "permanent", False),
         (Refusal(400, 21606), "permanent", True),
@@ -281,17 +283,3 @@ async def test_close_may_come_twice_and_before_the_first_text():
 def test_sdk_is_loaded_by_the_first_text_only():
     code = "import sys, notifiers.sms; sys.exit('twilio' in sys.modules or 'aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
-
-
-async def test_stand_in_shows_what_it_has():
-    """What reconciliation will ask of Twilio, the stand-in answers: the list, filtered, and one message."""
-    async with FakeTwilio() as twilio:
-        sms = notifier(twilio)
-        outcome = await sms.send(example_message())
-        await sms.send(example_message(phone="+14155552672"))
-        assert sms._messages is not None
-        messages = sms._messages._client.messages
-        assert [found.sid for found in await messages.list_async(to="+14155552671")] == [outcome.provider_ref]
-        assert len(await messages.list_async()) == 2
-        assert (await messages(outcome.provider_ref).fetch_async()).status == "accepted"
-        await sms.close()

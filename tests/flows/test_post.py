@@ -27,6 +27,7 @@ from sop.library import Library, directories
 from tests.site import ACTIONS, PEOPLE, SOPS
 
 BY = Actor.system("test")
+TO_OWNERS = select(models.OutboxEntry).where(models.OutboxEntry.template == "assigned")
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ async def test_a_message_outlives_a_wrong_password_at_the_mail_server(at_hand: R
     wrong = at_hand.settings.model_copy(update={"smtp_user": "soc", "smtp_password": SecretStr("wrong")})
     assert await post.send_due(at_hand, channels(wrong)) == 1
     async with at_hand.store.reading() as tx:
-        (entry,) = (await tx.session.scalars(select(models.OutboxEntry))).all()
+        (entry,) = (await tx.session.scalars(TO_OWNERS)).all()
         assert entry.state == "pending"
         assert entry.next_at >= datetime.now(UTC) + timedelta(minutes=4)
         assert "wrong" not in (entry.last_error or "")
@@ -94,7 +95,7 @@ async def test_without_a_channel_a_message_is_given_up_and_that_is_on_record(at_
     await ask(at_hand, None)
     assert await post.send_due(at_hand, {}) == 1
     async with at_hand.store.reading() as tx:
-        (entry,) = (await tx.session.scalars(select(models.OutboxEntry))).all()
+        (entry,) = (await tx.session.scalars(TO_OWNERS)).all()
     assert (entry.state, entry.last_error) == ("dead", "the channel email is not set up")
 
 

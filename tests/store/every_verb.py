@@ -18,6 +18,7 @@ from case_store import (
     alerts,
     audit,
     cases,
+    contacts,
     endings,
     evidence,
     find,
@@ -35,7 +36,8 @@ from case_store.alert_formats import ParsedAlert
 from case_store.audit import bundle, exports, keys, rotation, sequencer
 from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
-from case_store.models import AuditEvent, AuditSink
+from case_store.models import AuditEvent, AuditSink, OutboxEntry
+from case_store.outbox import breaker, falling_over, quota
 from case_store.sinks import address
 from case_store.sinks import state as sinks
 from case_store.store import CaseStore, Tx
@@ -135,6 +137,47 @@ async def claimed(tx: Tx, scene: Scene) -> Any:
     await asked(tx, scene, "report")
     await tx.flush()
     return (await outbox.claim(tx, NOW, timedelta(minutes=1), 1, "token"))[0]
+
+
+AT_FAULT = outbox.Result("permanent", error="535 wrong password", channel_fault=True)
+FEW = outbox.Policy({"email": 1})
+
+
+async def waiting(tx: Tx, scene: Scene) -> Any:
+    """The one message that waits."""
+    await asked(tx, scene, "report")
+    return (await tx.session.scalars(select(OutboxEntry))).one()
+
+
+async def gone(tx: Tx, scene: Scene) -> Any:
+    message = await claimed(tx, scene)
+    await outbox.settle(tx, message, outbox.Result("ok", "<1>"), by=ENGINE, at=NOW)
+    return message
+
+
+async def given_up(tx: Tx, scene: Scene) -> Any:
+    """A message to Bob that died; he has a phone."""
+    await tasks.reassign(tx, await scene.task(tx, "report"), scene.drill.bob, by=ENGINE, at=NOW)
+    message = await claimed(tx, scene)
+    message.state, message.token, message.lease_until = "dead", None, None
+    tx.record("notification.failed", None, by=ENGINE, at=NOW, facts={"outbox_id": message.id})
+    await tx.flush()
+    return message
+
+
+async def channel_down(tx: Tx, scene: Scene) -> None:
+    await breaker.failed(tx, await claimed(tx, scene), AT_FAULT, outbox.Policy(), by=ENGINE, at=NOW)
+
+
+async def handed_over(tx: Tx, scene: Scene) -> None:
+    await asked(tx, scene, "report")
+    await tasks.reassign(tx, await scene.task(tx, "report"), scene.drill.eve, by=ENGINE, at=NOW)
+
+
+async def unreachable(tx: Tx, scene: Scene) -> None:
+    """Bob wants no texts, and his e-mail address is bad."""
+    await contacts.opt_out(tx, scene.drill.bob, "sms", by=ENGINE, at=NOW, why="STOP")
+    await contacts.mark_bad(tx, scene.drill.bob, "email", by=ENGINE, at=NOW, why="550")
 
 
 async def reopenable(tx: Tx, scene: Scene) -> None:
@@ -298,6 +341,10 @@ VERBS: dict[str, Verb] = {
     "audit.run_states.note_run_states": Verb(
         lambda tx, s, by: audit.note_run_states(tx, next_state(s), by=by), writes_only_its_event=True
     ),
+    "contacts.mark_bad": Verb(on_bob(contacts.mark_bad, "email", why="550")),
+    "contacts.mark_good": Verb(on_bob(contacts.mark_good, "email", why="it works"), unreachable),
+    "contacts.opt_in": Verb(on_bob(contacts.opt_in, "sms", why="START"), unreachable),
+    "contacts.opt_out": Verb(on_bob(contacts.opt_out, "sms", why="STOP")),
     "cases.open_case": Verb(
         lambda tx, s, by: cases.open_case(tx, world.sop(), "Next", alert=s.made, by=by, at=LATER), waiting_alert
     ),
@@ -313,11 +360,43 @@ VERBS: dict[str, Verb] = {
     "notes.add": Verb(on_case(notes.add, "words", author=ENGINE)),
     "notes.revise": Verb(lambda tx, s, by: notes.revise(tx, s.made, "others", by=by, at=LATER), a_note),
     "observables.add": Verb(on_case(observables.add, [("ip", "192.0.2.1"), ("ip", "192.0.2.2")])),
-    "outbox.settle": Verb(
-        lambda tx, s, by: outbox.settle(tx, s.made, "ok", provider_ref="<1>", by=by, at=NOW), claimed, about_no_row=True
+    "outbox.by_hand.cancel": Verb(
+        lambda tx, s, by: outbox.cancel(tx, s.made.id, "told by phone", by=by, at=LATER), waiting, about_no_row=True
     ),
-    "outbox.expire": Verb(
+    "outbox.by_hand.retry": Verb(
+        lambda tx, s, by: outbox.retry(tx, s.made.id, by=by, at=LATER), given_up, about_no_row=True
+    ),
+    "outbox.breaker.failed": Verb(
+        lambda tx, s, by: breaker.failed(tx, s.made, AT_FAULT, outbox.Policy(), by=by, at=LATER),
+        claimed,
+        about_no_row=True,
+    ),
+    "outbox.breaker.worked": Verb(
+        lambda tx, s, by: breaker.worked(tx, "email", by=by, at=LATER), channel_down, about_no_row=True
+    ),
+    "outbox.claiming.expire": Verb(
         lambda tx, s, by: outbox.expire(tx, by=by, at=NOW + timedelta(days=30)), asks("report"), about_no_row=True
+    ),
+    "outbox.falling_over.after_death": Verb(
+        lambda tx, s, by: falling_over.after_death(tx, s.made, outbox.Policy(), by=by, at=LATER),
+        given_up,
+        about_no_row=True,
+    ),
+    "outbox.needless.cancel_needless": Verb(
+        lambda tx, s, by: outbox.cancel_needless(tx, by=by, at=LATER), handed_over, about_no_row=True
+    ),
+    "outbox.quota.coalesce": Verb(
+        lambda tx, s, by: quota.coalesce(tx, "email", FEW, by=by, at=LATER),
+        asks("report", "look-around"),
+        about_no_row=True,
+    ),
+    "outbox.receipts.receipt": Verb(
+        lambda tx, s, by: outbox.receipt(tx, "email", "<1>", "delivered", by=by, at=LATER), gone, about_no_row=True
+    ),
+    "outbox.settling.settle": Verb(
+        lambda tx, s, by: outbox.settle(tx, s.made, outbox.Result("ok", "<1>"), by=by, at=NOW),
+        claimed,
+        about_no_row=True,
     ),
     "overdue.mark_overdue": Verb(on_task(overdue.mark_overdue, "report"), asks("report")),
     "people.import_": Verb(lambda tx, s, by: people.import_(tx, people.parse_csv(LISTED), {"tier1"}, by=by, at=LATER)),

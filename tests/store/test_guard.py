@@ -369,6 +369,7 @@ class TestAroundTheUnitOfWork:
             "case_runs",
             "questions",
             "outbox",
+            "outbox_breakers",
             "idempotency_keys",
             "audit_streams",
             "audit_pending",

@@ -385,7 +385,7 @@ async def test_a_name_in_what_a_channel_said_is_erased_with_its_recipient(store:
     async with store.transaction() as tx:
         (entry, *_) = await outbox.claim(tx, NOW, timedelta(minutes=1), 10, "token")
         error = "550 no such user ada@example.org"
-        await outbox.settle(tx, entry, "permanent", error=error, by=SYSTEM, at=NOW)
+        await outbox.settle(tx, entry, outbox.Result("permanent", error=error), by=SYSTEM, at=NOW)
     assert "ada@example.org" not in "\n".join(await bodies(store))
     await erase(store, drill.ada)
     async with store.reading() as tx:

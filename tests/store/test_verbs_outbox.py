@@ -40,9 +40,9 @@ async def claim(store: CaseStore, at=NOW, token: str = "t1", limit: int = 10) ->
 
 
 async def settle(store: CaseStore, entry: OutboxEntry, outcome: str, **options: object) -> bool:
-    options = {"at": NOW, **options}
+    at = options.pop("at", NOW)
     async with store.transaction() as tx:
-        return await outbox.settle(tx, entry, outcome, by=RELAY, **options)
+        return await outbox.settle(tx, entry, outbox.Result(outcome, **options), by=RELAY, at=at)
 
 
 async def entries(store: CaseStore) -> list[OutboxEntry]:

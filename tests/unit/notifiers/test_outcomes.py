@@ -21,6 +21,7 @@ from notifiers.contract import Outcome
 from notifiers.sms_answers import outcome_of_refusal
 from notifiers.smtp_answers import Step
 
+ABOUT_THE_CHANNEL = {Step.QUEUE, Step.CONNECT, Step.ENCRYPT, Step.LOGIN, Step.SENDER}
 BROKEN_LINES = [
     SMTPServerDisconnected("gone"),
     SMTPTimeoutError("slow"),
@@ -35,8 +36,21 @@ def test_smtp_code_decides(code: int, step: Step):
     outcome = smtp_answers.outcome_of(SMTPResponseException(code, "words"), step)
     expected = {4: "temporary", 5: "permanent"}.get(code // 100, "unknown" if step is Step.RECEIPT else "temporary")
     assert outcome.kind == expected
-    assert outcome.channel_fault == (expected == "permanent" and step in {Step.CONNECT, Step.SENDER})
+    assert outcome.channel_fault == (expected == "permanent" and step in ABOUT_THE_CHANNEL)
     assert str(code) in outcome.reason
+
+
+@pytest.mark.parametrize("said", ["5.1.1 nobody", "5.1.10 takes no mail", "host 1.2.3.4 said: 550-5.1.1 nobody"])
+def test_smtp_words_tell_an_address_that_reaches_nobody(said: str):
+    assert smtp_answers.outcome_of(SMTPResponseException(550, said), Step.RECIPIENT).bad_address
+    assert smtp_answers.outcome_of(SMTPResponseException(550, said), Step.RECEIPT).bad_address
+    assert not smtp_answers.outcome_of(SMTPResponseException(550, said), Step.SENDER).bad_address
+    assert not smtp_answers.outcome_of(SMTPResponseException(450, said), Step.RECIPIENT).bad_address
+
+
+@pytest.mark.parametrize("said", ["5.7.1 policy", "5.2.2 mailbox full", "from 15.1.1.9", "no words"])
+def test_smtp_words_that_say_something_else_do_not_condemn_the_address(said: str):
+    assert not smtp_answers.outcome_of(SMTPResponseException(550, said), Step.RECIPIENT).bad_address
 
 
 @pytest.mark.parametrize("failure", BROKEN_LINES, ids=repr)

@@ -46,7 +46,10 @@ def test_clear_line_is_for_this_machine(host: str):
         ({"message_domain": "x@y.example"}, "not an e-mail address"),
         ({"step_timeout": 0}, "timeouts"),
         ({"receipt_timeout": -1}, "timeouts"),
-        ({"receipt_timeout": 200}, "timeouts"),
+        ({"receipt_timeout": 161}, "must fit into the deadline"),
+        ({"idle": 0}, "timeouts"),
+        ({"connections": 0}, "at least one"),
+        ({"letters_each": 0}, "at least one"),
     ],
 )
 def test_email_settings_that_contradict_themselves_are_refused(changes: dict, complaint: str):

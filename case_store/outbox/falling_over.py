@@ -1,0 +1,158 @@
+"""Whoever is not reached one way is tried another way; then somebody else is told; and those in charge hear of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import select
+
+from case_store import contacts, find
+from case_store.actor import Actor
+from case_store.holds import hold
+from case_store.models import Case, JsonMap, OutboxEntry, Person
+from case_store.outbox.needless import is_needless
+from case_store.outbox.policy import ALARM, DIGEST, USEFUL_FOR, Policy
+from case_store.outbox.telling import record
+from case_store.store import Tx
+
+_LEFT: Final = ("dead", "cancelled")
+_LONG: Final = timedelta(days=1)
+_TO_NOBODY_ELSE: Final = frozenset({ALARM, DIGEST, "checkpoint", "code", "test"})
+"""What says nothing to anybody but its recipient."""
+
+
+async def after_death(tx: Tx, entry: OutboxEntry, policy: Policy, *, by: Actor, at: datetime) -> None:
+    """Promise what follows when a message reaches nobody. An alarm is followed by nothing.
+
+    The person is tried by their next channel, unless another message for the same reason is under way or arrived; then
+    their manager, and the manager's manager. Whoever has the role for alarms hears of it, once an hour and channel.
+    """
+    if entry.template == ALARM:
+        return
+    await tx.flush()
+    await hold(tx, f"messages about {_reason(entry)}")
+    following = None
+    if _says_whom(entry) and not await is_needless(tx, entry):
+        following = await _next_channel(tx, entry, at) or await _next_person(tx, entry, at)
+    if following is not None:
+        tx.session.add(following)
+        record(tx, following, by=by, at=at, event="notification.fell_over", instead_of=entry.id)
+    await alarm(tx, entry, "message", policy, at=at)
+
+
+async def _next_channel(tx: Tx, entry: OutboxEntry, at: datetime) -> OutboxEntry | None:
+    person = await tx.session.get_one(Person, entry.recipient_id)
+    tried = await _tried(tx, entry, person)
+    if any(tried.values()):
+        return None
+    for channel in contacts.channels_of(person):
+        if channel not in tried:
+            return _instead(entry, person, channel, entry.context, at)
+    return None
+
+
+async def _next_person(tx: Tx, entry: OutboxEntry, at: datetime) -> OutboxEntry | None:
+    if entry.template in _TO_NOBODY_ELSE:
+        return None
+    person = await tx.session.get_one(Person, entry.recipient_id)
+    if any((await _tried(tx, entry, person)).values()):
+        return None  # they are reached another way
+    async for above in managers_of(tx, person):
+        tried = await _tried(tx, entry, above)
+        if any(tried.values()):
+            return None  # they hear of it already
+        for channel in contacts.channels_of(above):
+            if channel not in tried:
+                return _instead(entry, above, channel, {**entry.context, "for_another": True}, at)
+    return None
+
+
+async def managers_of(tx: Tx, person: Person) -> AsyncIterator[Person]:
+    """Yield the active managers above a person, the nearest first."""
+    seen = {person.id}
+    above = person.manager_id
+    while above is not None and above not in seen:
+        seen.add(above)
+        manager = await tx.session.get_one(Person, above)
+        if manager.active:
+            yield manager
+        above = manager.manager_id
+
+
+async def alarm(tx: Tx, entry: OutboxEntry, about: str, policy: Policy, *, at: datetime) -> int:
+    """Promise to tell those in charge that a message, or a whole channel, reaches nobody; returns how many messages.
+
+    By another channel than the one that failed, where they have one. Once an hour for each channel.
+    """
+    if entry.template == ALARM:
+        return 0
+    await hold(tx, "alarms")
+    case = await tx.session.get(Case, entry.case_id) if entry.case_id else None
+    told: JsonMap = {"about": about, "channel": entry.channel, "template": entry.template}
+    new = 0
+    for person in await find.people_with_role(tx, policy.alarm_role):
+        for channel in _alarm_channels(person, entry.channel):
+            key = f"{ALARM}:{entry.channel}:{about}:{at:%Y%m%d%H}:{person.id}:{channel}"
+            if await tx.session.scalar(select(OutboxEntry.id).where(OutboxEntry.dedup_key == key)):
+                continue
+            context = {"alarm": told | ({"case": case.number} if case else {}), "recipient": recipient_of(person)}
+            about_no_case = {"template": ALARM, "case_id": None, "task_id": None}
+            tx.session.add(_new(entry, person, channel, context, at, dedup_key=key, **about_no_case))
+            new += 1
+    await tx.flush()
+    return new
+
+
+def _alarm_channels(person: Person, failed: str) -> Iterator[str]:
+    able = contacts.channels_of(person)
+    yield from [one for one in able if one != failed][:1] or able[:1]
+
+
+async def _tried(tx: Tx, entry: OutboxEntry, person: Person) -> dict[str, bool]:
+    """Return by which channels a person was tried for the reason of this message, and which of these may reach them."""
+    base = f"{_reason(entry)}:{person.id}:"
+    wanted = select(OutboxEntry.channel, OutboxEntry.state.not_in(_LEFT) | OutboxEntry.told_in.is_not(None)).where(
+        OutboxEntry.dedup_key.in_([f"{base}{channel}" for channel in contacts.ADDRESSES])
+    )
+    return dict((await tx.session.execute(wanted)).all())
+
+
+def _says_whom(entry: OutboxEntry) -> bool:
+    return entry.dedup_key.endswith(f":{entry.recipient_id}:{entry.channel}")
+
+
+def _reason(entry: OutboxEntry) -> str:
+    """Return what a message is about, without whom and how: keys end with recipient and channel."""
+    return entry.dedup_key.rsplit(":", 2)[0]
+
+
+def recipient_of(person: Person) -> JsonMap:
+    """Return the facts about the recipient that templates ask for."""
+    return {"name": person.name, "time_zone": person.time_zone}
+
+
+def _instead(entry: OutboxEntry, person: Person, channel: str, context: JsonMap, at: datetime) -> OutboxEntry:
+    key = f"{_reason(entry)}:{person.id}:{channel}"
+    context = {**context, "recipient": recipient_of(person)}
+    return _new(entry, person, channel, context, at, dedup_key=key, instead_of=entry.id)
+
+
+def _new(
+    entry: OutboxEntry, person: Person, channel: str, context: JsonMap, at: datetime, **values: object
+) -> OutboxEntry:
+    useful = at + USEFUL_FOR.get(channel, _LONG)
+    return OutboxEntry(
+        **{
+            "case_id": entry.case_id,
+            "task_id": entry.task_id,
+            "template": entry.template,
+            "channel": channel,
+            "recipient_id": person.id,
+            "context": context,
+            "next_at": at,
+            "not_after": useful,
+            **values,
+        }
+    )

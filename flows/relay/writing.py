@@ -1,0 +1,68 @@
+"""Makes of a promise the message that a channel carries: the words, in the recipient's language."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from case_store.models import Case, JsonMap, OutboxEntry, Person
+from case_store.notices import hides_content
+from notifiers.contract import Attachment, Message, Recipient
+from notifiers.render import CODE, HIDDEN, Rendered, render
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes messages; `link` is where people decide, `own` the folder of the installation's own templates."""
+
+    link: str
+    own: Path | None = None
+
+    async def message(self, entry: OutboxEntry, person: Person, case: Case | None) -> Message:
+        """Write the message of a promise.
+
+        Raises:
+            RenderRefused: The template, or a fact, is not as it has to be.
+        """
+        # In a thread: a template of the installation's own is filled in by a process that is waited for.
+        words = await asyncio.to_thread(self.words, entry.template, entry.context, case, person.language)
+        return Message(
+            to=Recipient(person.name, person.email, person.phone),
+            subject=words.subject,
+            text=words.text,
+            html=words.html,
+            sms_text=words.sms,
+            case_number=case.number if case else None,
+            dedup_key=entry.dedup_key,
+            attachments=_attachments(entry),
+        )
+
+    def words(self, template: str, context: Mapping[str, object], case: Case | None, language: str | None) -> Rendered:
+        """Return the words; those about a case that is not for every eye say nothing but where to look.
+
+        Raises:
+            RenderRefused: The template, or a fact, is not as it has to be.
+        """
+        facts = {**_by_line(context), "link": self.link}
+        if case is not None and hides_content(case):
+            if template == CODE:  # without it nobody can sign
+                return render(CODE, {**facts, "task": {"title": "..."}}, language, self.own)
+            shown = {"case": {"number": case.number}, "link": self.link, "due": facts.get("due"), "about": template}
+            return render(HIDDEN, {**shown, "recipient": facts["recipient"]}, language, self.own)
+        return render(template, facts, language, self.own)
+
+
+def _by_line(context: Mapping[str, object]) -> dict[str, object]:
+    """Return the facts for the template; a signed note goes line by line, as templates know no line breaks."""
+    told = context.get("checkpoint")
+    if not isinstance(told, dict):
+        return dict(context)
+    return {**context, "checkpoint": {**told, "lines": str(told["note"]).splitlines()}}
+
+
+def _attachments(entry: OutboxEntry) -> tuple[Attachment, ...]:
+    """Return the signed note as a file, to be kept byte for byte."""
+    told: JsonMap | None = entry.context.get("checkpoint")
+    return (Attachment(f"checkpoint-{told['size']}.txt", told["note"]),) if told else ()
