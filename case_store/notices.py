@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from case_store import contacts, find
+from case_store import absence, contacts, find
 from case_store.models import Case, JsonMap, OutboxEntry, Person, Stage, Task
 from case_store.outbox.falling_over import recipient_of
 from case_store.outbox.policy import USEFUL_FOR
@@ -61,7 +61,7 @@ async def _promise(tx: Tx, task: Task, recipients: Sequence[Person], notice: _No
     context = await facts(tx, case, task)
     entries = {
         entry.dedup_key: entry
-        for person in recipients
+        for person in await absence.standing_in(tx, recipients, at)
         for channel in _channels(case, person)
         for entry in [_entry(case, task, person, channel, notice, context, at)]
     }

@@ -54,6 +54,12 @@ class PersonInactive(StoreError):
     next_step = "name a person who is active: casewright people list"
 
 
+class AbsenceRefused(StoreError):
+    """Nobody can be away like that."""
+
+    next_step = "name a later end, or another person to stand in"
+
+
 class WrongKind(StoreError):
     """A task of this kind is closed in another way."""
 

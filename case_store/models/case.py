@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from case_store.models.base import (
@@ -66,6 +66,34 @@ class Case(Audited, Base):
     reopened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # Why nothing in it may be erased; None: nothing keeps it.
     legal_hold: Mapped[str | None] = mapped_column(Text)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    overdue_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Since when its time runs, and the microseconds of working time that ran before.
+    clock_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    spent_us: Mapped[int | None] = mapped_column(BigInteger)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    pause_reason: Mapped[str | None] = mapped_column(Text, info=PERSONAL)
+
+
+class Deadline(Audited, Base):
+    """A time that a law or a contract sets: all hours count, and nothing stops it."""
+
+    __tablename__ = "deadlines"
+    __table_args__ = (UniqueConstraint("case_id", "name"), Index("ix_deadlines_next", "next_at"))
+    entity_type: ClassVar[str] = "deadline"
+
+    case_id: Mapped[str] = reference("cases")
+    name: Mapped[str] = mapped_column(String(200))
+    position: Mapped[int] = mapped_column(Integer)
+    from_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # When somebody has to be warned, or told that it was missed; None: nothing is left to tell.
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    warned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    missed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    met_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    met_by_id: Mapped[str | None] = reference("people")
+    how: Mapped[str | None] = mapped_column(Text, info=PERSONAL)
 
 
 class Alert(Audited, Base):

@@ -1,11 +1,12 @@
 """The people who own and decide."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from sqlalchemy import Boolean, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from case_store.models.base import PERSONAL, Audited, Base, JsonColumn, JsonMap, reference
+from case_store.models.base import ID_LENGTH, PERSONAL, Audited, Base, JsonColumn, JsonMap, UtcDateTime, reference
 
 
 class Person(Audited, Base):
@@ -30,3 +31,7 @@ class Person(Audited, Base):
     # Channels by which they want nothing, and whose address of theirs reaches nobody; None: there is none.
     opted_out: Mapped[list[str] | None] = mapped_column(JsonColumn, info=PERSONAL)
     bad_addresses: Mapped[list[str] | None] = mapped_column(JsonColumn, info=PERSONAL)
+    # Out of office: from when, until when, and who stands in.
+    away_from: Mapped[datetime | None] = mapped_column(UtcDateTime, info=PERSONAL)
+    away_until: Mapped[datetime | None] = mapped_column(UtcDateTime, info=PERSONAL)
+    deputy_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # SQLite adds no reference later

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, Integer, Str
 from sqlalchemy.orm import Mapped, mapped_column
 
 from case_store.models.base import (
+    ID_LENGTH,
     PERSONAL,
     PERSONAL_HANDLE,
     Audited,
@@ -71,6 +72,10 @@ class Stage(Audited, Base):
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    overdue_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Since when its time runs, and the microseconds of working time that ran before.
+    clock_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    spent_us: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Task(Audited, Base):
@@ -83,6 +88,7 @@ class Task(Audited, Base):
         CheckConstraint(one_of("kind", TASK_KINDS), name="kind"),
         Index(None, "state", "due_at"),
         Index(None, "owner_id", "state"),
+        Index("ix_tasks_rung", "state", "rung_at"),
     )
     entity_type: ClassVar[str] = "task"
 
@@ -118,6 +124,20 @@ class Task(Audited, Base):
     condition_met: Mapped[bool | None] = mapped_column(Boolean)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
     overdue_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Since when its time runs, and the microseconds of working time that ran before.
+    clock_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    spent_us: Mapped[int | None] = mapped_column(BigInteger)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    pause_reason: Mapped[str | None] = mapped_column(Text, info=PERSONAL)
+    # Who takes care of it, and through which channel they said so: nobody else is told then.
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    acknowledged_by_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # a person
+    acknowledged_via: Mapped[str | None] = mapped_column(String(40))
+    # From when the rungs of its ladder count, where that is later than its due time; how many of its steps are behind
+    # it; and when the next one comes.
+    ladder_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    rungs: Mapped[int | None] = mapped_column(Integer)
+    rung_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Execution(Audited, Base):

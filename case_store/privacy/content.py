@@ -19,6 +19,7 @@ from case_store.models import (
     Alert,
     Base,
     Case,
+    Deadline,
     Evidence,
     Execution,
     Note,
@@ -34,10 +35,10 @@ from case_store.refusals import NotFound
 from case_store.store import Tx
 from case_store.wording import case_label
 
-_Content = Task | Execution | Alert | Observable | Evidence | Note
+_Content = Task | Deadline | Execution | Alert | Observable | Evidence | Note
 _Row = Case | _Content
 
-CONTENT: Final[tuple[type[_Content], ...]] = (Task, Execution, Alert, Observable, Evidence, Note)
+CONTENT: Final[tuple[type[_Content], ...]] = (Task, Deadline, Execution, Alert, Observable, Evidence, Note)
 _WORDINGS: Final = Base.metadata.tables[NoteRevision.__tablename__]
 
 

@@ -4,12 +4,14 @@ The engine decides conditions, asks people and runs actions; people decide. Ever
 it and from wherever: it re-reads the task under the lock of its case, and whoever comes second is told who was first.
 """
 
+from case_store.tasks.acknowledging import acknowledge
 from case_store.tasks.decisions import approve, complete, reject, retry, skip
 from case_store.tasks.executions import finish_action, running_execution, start_action
 from case_store.tasks.opening import ask, decide_condition
 from case_store.tasks.ownership import reassign, recipients, take_over
 
 __all__ = [
+    "acknowledge",
     "approve",
     "ask",
     "complete",

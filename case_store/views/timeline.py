@@ -181,6 +181,7 @@ _STORIES: Final[dict[str, _Teller]] = {
     "task.reassigned": _told("task reassigned", _fact("to", "to {}")),
     "task.taken_over": _told("task taken over", _fact("from", "from {}")),
     "task.overdue": _told("task overdue"),
+    "task.acknowledged": _told("task acknowledged", _fact("who", "by {}"), _fact("via", "via {}")),
     "task.completed": _told("task completed", _answers, _signed),
     "task.done_by_hand": _told("task done by hand", _answers, _signed),
     "task.approved": _told("approved", _signed),

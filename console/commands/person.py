@@ -1,18 +1,20 @@
 """`casewright person`: erase somebody, or keep them from being erased."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from case_store import find, privacy
+from case_store import absence, find, privacy
 from case_store.actor import Actor
 from case_store.privacy import Traces
 from console.call import Call, Here
 from console.commands.privacy_options import Basis, DryRun, Ticket, Yes
 from console.confirm import confirm
 from console.output import AsJson
+from console.text import words
 
-app = App(name="person", help="Erase what is personal about somebody, or keep it under a legal hold.")
+app = App(name="person", help="Say who is out of office; erase what is personal about somebody, or hold it.")
 
 Handle = Annotated[str, Parameter(help="Handle or e-mail address.")]
 
@@ -94,3 +96,36 @@ async def release(handle: Handle, /, *, call: Here) -> None:
         person = await find.person(tx, handle)
         done = await privacy.release_person(tx, person, by=Actor.person(by), at=call.now)
     call.printer.say(f"the hold of {person.handle} has ended" if done else f"{person.handle} was under no hold")
+
+
+@app.command
+async def away(
+    handle: Handle,
+    /,
+    *,
+    until: Annotated[datetime | None, Parameter(help="When they are back (UTC where no zone is named).")] = None,
+    start: Annotated[datetime | None, Parameter(name="--from", help="When they go; else now.")] = None,
+    deputy: Annotated[str | None, Parameter(help="Who stands in, and is told in their place.")] = None,
+    call: Here,
+) -> None:
+    """Record that somebody is out of office. Without a deputy, messages go to them all the same."""
+    async with call.writing() as (tx, by):
+        person, at = await find.person(tx, handle), call.now
+        stands_in = await find.person(tx, deputy) if deputy else None
+        begins, ends = _in_utc(start) or at, _in_utc(until)
+        await absence.set_away(tx, person, start=begins, until=ends, deputy=stands_in, by=Actor.person(by), at=at)
+    instead = f"; {stands_in.handle} stands in" if stands_in else ""
+    call.printer.say(f"{person.handle} is away from {words(begins)} until {words(ends) or 'further notice'}{instead}")
+
+
+@app.command
+async def back(handle: Handle, /, *, call: Here) -> None:
+    """Record that somebody is in the office again, or does not go."""
+    async with call.writing() as (tx, by):
+        person = await find.person(tx, handle)
+        done = await absence.set_back(tx, person, by=Actor.person(by), at=call.now)
+    call.printer.say(f"{person.handle} is back" if done else f"{person.handle} was not away")
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at

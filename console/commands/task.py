@@ -170,6 +170,16 @@ async def retry(
 
 
 @app.command
+async def ack(task: Name, /, *, call: Here) -> None:
+    """Say that you take care of a task: nobody else is told that it is late. It still has to be decided."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        new = await tasks.acknowledge(tx, found, person, via=VIA, by=Actor.person(person), at=call.now)
+        name = await _name(tx, found)
+    call.printer.say(f"{name}: you take care of it" if new else f"{name}: somebody takes care of it already")
+
+
+@app.command
 async def reassign(
     task: Name,
     /,

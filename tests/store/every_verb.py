@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sqlalchemy import select
 
 from case_store import (
+    absence,
     alerts,
     audit,
     cases,
@@ -320,7 +321,18 @@ def on_bob(verb: Callable[..., Awaitable[Any]], *words: Any, **options: Any) -> 
     return call
 
 
+async def bob_away(tx: Tx, scene: Scene) -> None:
+    bob = await find.person(tx, scene.drill.bob.id)
+    await absence.set_away(tx, bob, start=NOW, until=None, deputy=scene.drill.ada, by=ENGINE, at=NOW)
+
+
+async def acknowledge(tx: Tx, scene: Scene, by: Actor) -> None:
+    await tasks.acknowledge(tx, await scene.task(tx, "report"), scene.drill.ada, via="cli", by=by, at=LATER)
+
+
 VERBS: dict[str, Verb] = {
+    "absence.set_away": Verb(on_bob(absence.set_away, start=LATER, until=None, deputy=None)),
+    "absence.set_back": Verb(on_bob(absence.set_back), bob_away),
     "alerts.receive": Verb(lambda tx, s, by: alerts.receive(tx, ALERT, RAW, s.blobs, by=by, at=LATER)),
     "audit.bundle.write": Verb(on_store(write_bundle), writes_only_its_event=True),
     "audit.exports.begin": Verb(
@@ -418,6 +430,7 @@ VERBS: dict[str, Verb] = {
     "stages.activate": Verb(on_stage(stages.activate, "analyse", due_at=None)),
     "stages.decide_condition": Verb(on_stage(stages.decide_condition, "contain", False, {})),
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),
+    "tasks.acknowledging.acknowledge": Verb(acknowledge, asks("report")),
     "tasks.decisions.approve": Verb(decides(tasks.approve, "sign-off", "mia", note="yes"), asks("sign-off")),
     "tasks.decisions.complete": Verb(
         decides(tasks.complete, "confirm", "ada", form_values=ANSWERS, note="seen"), asks("confirm")

@@ -1,0 +1,1 @@
+"""What the ninth migration makes: clocks that pause, acknowledging, ladders, absences, deadlines."""
