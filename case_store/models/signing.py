@@ -3,13 +3,11 @@
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import Index, Integer, String, text
+from sqlalchemy import Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from case_store.ids import new_id
 from case_store.models.base import ID_LENGTH, Audited, Base, UtcDateTime, reference
-
-_COUNTS = text("voided_at IS NULL")
 
 
 class Approval(Audited, Base):
@@ -17,14 +15,7 @@ class Approval(Audited, Base):
 
     __tablename__ = "approvals"
     __table_args__ = (
-        Index(
-            "ix_approvals_once",
-            "task_id",
-            "person_id",
-            unique=True,
-            sqlite_where=_COUNTS,
-            postgresql_where=_COUNTS,
-        ),
+        UniqueConstraint("task_id", "person_id", "round"),
         Index("ix_approvals_person_id", "person_id"),
     )
     entity_type: ClassVar[str] = "approval"
@@ -32,6 +23,8 @@ class Approval(Audited, Base):
     case_id: Mapped[str] = reference("cases", index=True)
     task_id: Mapped[str] = reference("tasks")
     person_id: Mapped[str] = reference("people")
+    # How often the parameters were settled: 1, and one more with each change.
+    round: Mapped[int] = mapped_column(Integer)
     # SHA-256 of the parameters as canonical JSON, in hexadecimal.
     parameters_sha256: Mapped[str] = mapped_column(String(64))
     given_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,16 +1,17 @@
 """The tables of the tenth migration; a copy of the models of that day."""
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table, text
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table
+from sqlalchemy import UniqueConstraint as Unique
 
 _metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
     }
 )
 _TIME = DateTime(timezone=True)
-_COUNTS = text("voided_at IS NULL")
 
 
 def seen() -> Column[str]:
@@ -34,11 +35,12 @@ APPROVALS = Table(
     _reference("case_id", "cases", index=True),
     _reference("task_id", "tasks"),
     _reference("person_id", "people"),
+    Column("round", Integer, nullable=False),
     Column("parameters_sha256", String(64), nullable=False),
     Column("given_at", _TIME, nullable=False),
     Column("given_via", String(40), nullable=False),
     Column("voided_at", _TIME),
-    Index("ix_approvals_once", "task_id", "person_id", unique=True, sqlite_where=_COUNTS, postgresql_where=_COUNTS),
+    Unique("task_id", "person_id", "round"),
     Index("ix_approvals_person_id", "person_id"),
 )
 CODES = Table(
