@@ -43,7 +43,7 @@ class Checked:
 
     Attributes:
         verified: It is the code that was sent to this person for this task, in time.
-        why: Why it is not, and what to do next; None when it is.
+        why: Why it is not; None when it is.
         channel: By which channel the code was sent; None when there is none.
     """
 
@@ -139,16 +139,10 @@ async def use(tx: Tx, task: Task, person: Person, *, at: datetime) -> SignOffCod
     return code
 
 
-async def waits(tx: Tx, task: Task, person: Person, *, at: datetime) -> bool:
-    """Tell whether a code was sent that the person may still enter."""
-    code = await _newest(tx, task, person)
-    return code is not None and not code.used_at and not code.void_at and at < code.expires_at
-
-
-_NONE_WAITS: Final = "No code of yours waits for this task. Ask for one: casewright task code."
-_EXPIRED: Final = "The code is too old. Ask for another one: casewright task code."
-_WRONG: Final = "The code is wrong; {left} more tries. Look at the newest message and enter its digits."
-_TOO_OFTEN: Final = "The code was entered wrongly too often and is good no more. Ask for another: casewright task code."
+_NONE_WAITS: Final = "no code of yours waits for this task"
+_EXPIRED: Final = "the code is too old"
+_WRONG: Final = "the code is wrong; it may be tried {left} more times"
+_TOO_OFTEN: Final = "the code was entered wrongly too often and is good no more"
 
 
 async def _end_earlier(tx: Tx, case: Case, task: Task, person: Person, at: datetime) -> None:

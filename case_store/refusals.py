@@ -141,13 +141,18 @@ class MessageRefused(StoreError):
 class CodeRequired(StoreError):
     """This is signed with a code that is sent to the signer by another channel."""
 
-    next_step = "ask for a code, then sign with it: casewright task code CASE/KEY; in the form, leave the code empty"
+    next_step = (
+        "ask for a code, then sign with it: casewright task code CASE/KEY; in a form, leave the code empty to get one"
+    )
 
 
 class CodeRefused(StoreError):
     """The code is not the one that was sent, or is good no more."""
 
-    next_step = "enter the digits of the newest message, or ask for another code: casewright task code CASE/KEY"
+    next_step = (
+        "enter the digits of the newest message; to get another code leave it empty in the form,"
+        " or run: casewright task code CASE/KEY"
+    )
 
 
 class NoOtherChannel(StoreError):

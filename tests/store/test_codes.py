@@ -62,7 +62,7 @@ async def test_the_right_code_is_verified_once_for_that_person_and_task(store: C
     async with store.transaction() as tx:
         code = await use(tx, drill)
         tx.record("task.signed", None, **BY, case=drill.case.id, facts={"code_id": code.id})
-    assert "No code of yours" in (await checked(store, drill, digits)).why
+    assert "no code of yours" in (await checked(store, drill, digits)).why
     async with store.transaction() as tx:
         with pytest.raises(CodeRequired):
             await use(tx, drill)
@@ -78,7 +78,7 @@ async def test_a_code_that_was_not_entered_signs_nothing(store: CaseStore, drill
 async def test_five_wrong_tries_end_a_code(store: CaseStore, drill: World):
     digits = await sent(store, drill)
     for left in (4, 3, 2, 1):
-        assert f"{left} more tries" in (await checked(store, drill, another(digits))).why
+        assert f"{left} more times" in (await checked(store, drill, another(digits))).why
     assert "too often" in (await checked(store, drill, "no digits at all")).why
     assert not (await checked(store, drill, digits)).verified
     assert [one["facts"]["wrong"] for one in await told(store, "code.wrong")] == [1, 2, 3, 4, 5]
