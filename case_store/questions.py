@@ -11,7 +11,16 @@ from case_store.models import Case, Question, Task
 from case_store.store import Tx
 
 
-async def asked(tx: Tx, task: Task, attempt: int, flow_run_id: str, reason: str | None, at: datetime) -> Question:
+async def asked(
+    tx: Tx,
+    task: Task,
+    attempt: int,
+    flow_run_id: str,
+    reason: str | None,
+    at: datetime,
+    *,
+    parameters_sha256: str | None = None,
+) -> Question:
     """Note that the task's form waits in a flow run; noting the same attempt again points it to the newer run.
 
     Args:
@@ -21,6 +30,7 @@ async def asked(tx: Tx, task: Task, attempt: int, flow_run_id: str, reason: str 
         flow_run_id: The run that waits with the form.
         reason: Why it is asked again; None at the first time.
         at: Now.
+        parameters_sha256: Of the parameters that the form shows; None without any.
     """
     question = await tx.session.get(Question, (task.id, attempt))
     if question is None:
@@ -28,6 +38,7 @@ async def asked(tx: Tx, task: Task, attempt: int, flow_run_id: str, reason: str 
         tx.session.add(question)
     else:
         question.flow_run_id, question.reason, question.asked_at, question.closed_at = flow_run_id, reason, at, None
+    question.parameters_sha256 = parameters_sha256
     await tx.flush()
     return question
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from case_store import find, forms, sops, views
+from case_store import find, forms, sops, tasks, views
 from case_store.models import Task
 from case_store.store import Tx
 from case_store.views import (
@@ -147,6 +147,8 @@ class TaskPage:
     instructions: str | None
     form: dict[str, object] | None
     """JSON Schema of the answers; None where the task has no form."""
+    parameters_sha256: str | None
+    """Of what an approval is about; None for tasks of other kinds."""
 
     @classmethod
     async def of(cls, tx: Tx, task: Task) -> "TaskPage":
@@ -156,12 +158,21 @@ class TaskPage:
         page = await views.case(tx, case.number)
         stage, entry = next((stage, entry) for stage in page.stages for entry in stage.tasks if entry.id == task.id)
         form = forms.json_schema(planned.form) if planned.form else None
-        return cls(case.number, stage.key, entry, planned.instructions, form)
+        digest = tasks.parameters_sha256(task.parameters) if planned.approval else None
+        return cls(case.number, stage.key, entry, planned.instructions, form, digest)
 
     def document(self) -> dict[str, object]:
         """Return the page as one JSON object."""
         own = {"case": self.case, "stage": self.stage}
-        return own | asdict(self.task) | {"instructions": self.instructions, "form": self.form}
+        return (
+            own
+            | asdict(self.task)
+            | {
+                "instructions": self.instructions,
+                "form": self.form,
+                "parameters_sha256": self.parameters_sha256,
+            }
+        )
 
 
 def show_task(printer: Printer, page: TaskPage) -> None:
@@ -180,6 +191,8 @@ def show_task(printer: Printer, page: TaskPage) -> None:
             "Acknowledged": task.acknowledged_at,
             "Decision": task.decision,
             "Signed by": task.signed_by and f"{task.signed_by} via {task.decided_via}, {words(task.decided_at)}",
+            "Approved by": ", ".join(task.approved_by) or None,
+            "Parameters": page.parameters_sha256 and f"SHA-256 {page.parameters_sha256}",
             "Note": task.note,
             "Reason": task.reason,
             **{f"  {name}": value for name, value in (task.form_values or {}).items()},

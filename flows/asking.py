@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from case_store import lifecycle, models, questions
 from case_store.store import Tx
+from case_store.tasks import given, parameters_sha256
 from flows import questions as prefect_questions
 from flows import runs
 from flows.clock import now
@@ -39,12 +40,11 @@ async def keep_asked(own: Resources, client: PrefectClient, view: View, run_id: 
     `busy` are the keys of tasks whose action is being carried out: whatever their state says at the moment, nobody is
     asked about them.
     """
+    await close_stale(own, client, view.case)
     async with own.store.reading() as tx:
         wanted = await _unasked(tx, view.case, view.stage, busy)
-        stale = await _stale(tx, view.case)
     place = Place(view.case.number, view.stage.key, run_id)
     await asyncio.gather(
-        *(_close(own, client, question, task) for question, task in stale),
         *(
             prefect_questions.ask(client, own.store, place, one.task, view.sop.task(one.task.key), one.facts, now())
             for one in wanted
@@ -60,7 +60,13 @@ async def close_stale(own: Resources, client: PrefectClient, case: models.Case) 
 
 
 async def _stale(tx: Tx, case: models.Case) -> list[tuple[models.Question, models.Task]]:
-    return [(question, task) for question, task in await questions.open_questions(tx, case) if not _asks(task)]
+    waiting = await questions.open_questions(tx, case)
+    return [(question, task) for question, task in waiting if not _asks(task) or _shows_others(question, task)]
+
+
+def _shows_others(question: models.Question, task: models.Task) -> bool:
+    shown = question.parameters_sha256
+    return shown is not None and shown != parameters_sha256(task.parameters)
 
 
 async def _close(own: Resources, client: PrefectClient, question: models.Question, task: models.Task) -> None:
@@ -75,6 +81,8 @@ async def _close(own: Resources, client: PrefectClient, question: models.Questio
 
 
 def _how_it_closed(task: models.Task) -> str:
+    if _asks(task):
+        return "The parameters have changed; another form asks about those of now."
     who = f" by {task.signed_by}" if task.signed_by else ""
     where = f" through {task.decided_via}" if task.decided_via else ""
     return f"{task.state.replace('_', ' ').capitalize()}{who}{where}; this form is not needed any more."
@@ -88,7 +96,7 @@ async def _unasked(tx: Tx, case: models.Case, stage: models.Stage, busy: Collect
     asked = await questions.of_tasks(tx, asking)
     people = (await tx.session.scalars(select(models.Person).order_by(models.Person.handle))).all()
     return [
-        _Asked(task, _facts(case, stage, task, asked[task.id], people))
+        _Asked(task, _facts(case, stage, task, asked[task.id], people, await given(tx, task)))
         for task in asking
         if all(question.closed_at is not None for question in asked[task.id])
     ]
@@ -100,6 +108,7 @@ def _facts(
     task: models.Task,
     before: Sequence[models.Question],
     people: Sequence[models.Person],
+    approvals: Sequence[models.Approval],
 ) -> Facts:
     last = before[-1] if before else None
     return Facts(
@@ -113,6 +122,7 @@ def _facts(
         attempt=(last.attempt if last else 0) + 1,
         reason=(last.refusal if last and last.refusal else None) or task.reason,
         people=[one.handle for one in people if one.active],
+        approved_by=[one.handle for approval in approvals for one in people if one.id == approval.person_id],
     )
 
 

@@ -12,9 +12,17 @@ from flows.question_form import Answer
 
 
 async def decide(
-    tx: Tx, task: models.Task, answer: Answer, *, signed_by: models.Person, via: str, by: Actor, at: datetime
+    tx: Tx,
+    task: models.Task,
+    answer: Answer,
+    *,
+    seen: str | None,
+    signed_by: models.Person,
+    via: str,
+    by: Actor,
+    at: datetime,
 ) -> None:
-    """Put an answer on record.
+    """Put an answer on record; `seen` is the SHA-256 of the parameters that its form showed.
 
     Raises:
         FormRefused: There is no such decision.
@@ -35,9 +43,13 @@ async def decide(
                 at=at,
             )
         case "approve":
-            await tasks.approve(tx, task, note=note, take_over=over, signed_by=signed_by, via=via, by=by, at=at)
+            await tasks.approve(
+                tx, task, note=note, take_over=over, seen=seen, signed_by=signed_by, via=via, by=by, at=at
+            )
         case "reject":
-            await tasks.reject(tx, task, note=note, take_over=over, signed_by=signed_by, via=via, by=by, at=at)
+            await tasks.reject(
+                tx, task, note=note, take_over=over, seen=seen, signed_by=signed_by, via=via, by=by, at=at
+            )
         case "skip":
             await tasks.skip(tx, task, note or "", take_over=over, signed_by=signed_by, via=via, by=by, at=at)
         case "retry":

@@ -17,12 +17,16 @@ from case_store import find, models, questions, signals, sops
 from case_store.actor import Actor
 from case_store.errors import StoreError, StoreUnavailable
 from case_store.refusals import AlreadyDecided
-from flows import decisions, names, question_form, wake
+from case_store.store import Tx
+from case_store.tasks.guards import refuse_closed
+from flows import decisions, names, question_form, sign_off, wake
 from flows import questions as prefect_questions
 from flows.clock import now
 from flows.resources import Resources, resources
 
 VIA = "Prefect UI"
+
+_SIGNED = frozenset({"approve", "reject"})
 
 
 @flow(
@@ -72,16 +76,33 @@ def _refused(reason: str) -> State[None]:
 
 
 async def _decide(own: Resources, run_id: UUID, task_id: str, entered: dict[str, object]) -> str:
+    """Put the answer on record, or refuse it; that a code was wrong stays on record with the refusal."""
     async with own.store.transaction(request_id=str(run_id)) as tx:
         task = await find.task(tx, task_id, lock=True)
+        refuse_closed(await find.case(tx, task.case_id), task)
         wanted = (await sops.pinned(tx, await find.case(tx, task.case_id))).sop.task(task.key)
         answer = question_form.read(wanted, entered)
         signer = await find.person(tx, answer.signed_by)
-        await decisions.decide(tx, task, answer, signed_by=signer, via=VIA, by=Actor.person(signer), at=now())
-        for question in await questions.of_task(tx, task):
-            if question.flow_run_id == str(run_id):
-                await questions.close(tx, question, at=now())
-        return f"{answer.decision.capitalize()} by {signer.handle}."
+        refusal, channel = None, None
+        if answer.decision in _SIGNED and question_form.asks_code(wanted, task.state):
+            refusal, channel = await sign_off.check(tx, task, signer, answer.code, by=Actor.run(run_id), at=now())
+        if refusal is None:
+            await _to_the_record(tx, run_id, task, answer, signer)
+    if refusal is not None:
+        raise refusal
+    return f"{answer.decision.capitalize()} by {signer.handle}" + (
+        f", verified with a code by {channel}." if channel else "."
+    )
+
+
+async def _to_the_record(
+    tx: Tx, run_id: UUID, task: models.Task, answer: question_form.Answer, signer: models.Person
+) -> None:
+    asked = [one for one in await questions.of_task(tx, task) if one.flow_run_id == str(run_id)]
+    seen = asked[-1].parameters_sha256 if asked else None
+    await decisions.decide(tx, task, answer, seen=seen, signed_by=signer, via=VIA, by=Actor.person(signer), at=now())
+    for question in asked:
+        await questions.close(tx, question, at=now())
 
 
 async def _close(own: Resources, task_id: str, attempt: int, run_id: UUID, refusal: str | None = None) -> None:

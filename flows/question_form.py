@@ -15,7 +15,8 @@ from case_store import forms
 from sop import model
 
 DECISION, SIGNED_BY, TAKE_OVER, NOTE = "decision", "signed_by", "take_over", "note"
-OWN_FIELDS = (DECISION, SIGNED_BY, TAKE_OVER, NOTE)
+CODE = "sign_off_code"
+OWN_FIELDS = (DECISION, SIGNED_BY, CODE, TAKE_OVER, NOTE)
 
 # Beyond this many people a list to choose from helps nobody; the handle is then typed.
 _LONGEST_LIST = 200
@@ -35,6 +36,7 @@ class Facts:
         attempt: 1 for the first time it is asked.
         reason: Why it is asked again, or why the action failed; None if there is nothing to say.
         people: Handles of those who may sign.
+        approved_by: Handles of those who have approved it so far, where several must.
     """
 
     number: int
@@ -46,6 +48,7 @@ class Facts:
     attempt: int
     reason: str | None
     people: Sequence[str]
+    approved_by: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Answer:
     take_over: bool
     note: str | None
     values: dict[str, object]
+    code: str | None = None
 
 
 def decisions(task: model.Task, state: str) -> tuple[str, ...]:
@@ -94,6 +98,8 @@ def schema(task: model.Task, facts: Facts) -> dict[str, object]:
         },
     }
     needed = [DECISION, *questions["required"], SIGNED_BY]  # type: ignore[misc]
+    if asks_code(task, facts.state):
+        properties[CODE] = _CODE
     if choices == ("done",):
         del properties[DECISION]
         needed.remove(DECISION)
@@ -114,6 +120,11 @@ def schema(task: model.Task, facts: Facts) -> dict[str, object]:
     }
 
 
+def asks_code(task: model.Task, state: str) -> bool:
+    """Say whether a decision about a task in this state is signed with a code."""
+    return state == "open" and task.approval is not None and task.approval.sign_off_code
+
+
 def description(task: model.Task, facts: Facts) -> str:
     """Return what stands above the form, in Markdown."""
     due = f" · due {facts.due_at:%Y-%m-%d %H:%M} UTC" if facts.due_at else ""
@@ -124,6 +135,9 @@ def description(task: model.Task, facts: Facts) -> str:
         )
     elif facts.reason:
         parts.append(f"**{_TROUBLE.get(facts.state, 'Note')}**\n{_block(facts.reason)}")
+    if task.approval is not None and task.approval.needed > 1:
+        so_far = f"; so far: {', '.join(facts.approved_by)}" if facts.approved_by else ""
+        parts.append(f"**{task.approval.needed} different people must approve this**{so_far}.")
     if task.instructions:
         parts.append(task.instructions.strip())
     if facts.parameters is not None:
@@ -141,6 +155,7 @@ def read(task: model.Task, raw: Mapping[str, object]) -> Answer:
         signed_by=str(raw.get(SIGNED_BY) or ""),
         take_over=bool(raw.get(TAKE_OVER)),
         note=str(raw[NOTE]) if raw.get(NOTE) else None,
+        code=str(raw[CODE]) if raw.get(CODE) else None,
         values={name: raw[name] for name in (task.form or {}) if raw.get(name) is not None},
     )
 
@@ -153,6 +168,13 @@ _TROUBLE = {
         "The action was interrupted and may or may not have taken effect. Look, then say done if it happened, "
         "or retry if it did not."
     ),
+}
+
+
+_CODE: dict[str, object] = {
+    "title": "Code",
+    "type": "string",
+    "description": "The eight digits that were sent to you as a text message. Leave it empty to get them.",
 }
 
 

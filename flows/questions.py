@@ -23,6 +23,7 @@ from prefect.tasks import Task as PrefectTask
 
 from case_store import models, questions
 from case_store.store import CaseStore
+from case_store.tasks import parameters_sha256
 from flows import names, question_form, runs
 from flows.question_form import Facts
 from sop import model
@@ -76,7 +77,8 @@ async def ask(
         _save(client, run.id, keyset["description"], question_form.description(sop_task, facts)),
     )
     async with store.transaction() as tx:
-        await questions.asked(tx, task, facts.attempt, str(run.id), reason=facts.reason, at=at)
+        shown = parameters_sha256(task.parameters) if sop_task.approval is not None else None
+        await questions.asked(tx, task, facts.attempt, str(run.id), reason=facts.reason, at=at, parameters_sha256=shown)
 
 
 async def answer_to(client: PrefectClient, run_id: UUID, task_id: str, attempt: int) -> dict[str, object]:

@@ -113,7 +113,7 @@ async def _decide_and_open(tx: Tx, view: View, by: Actor) -> None:
         wanted = view.sop.task(key)
         at = now()
         due_at = sla.due(tx, view.case, view.sop, wanted.sla, at)
-        await tasks.ask(tx, view.tasks[key], parameters=_parameters(wanted, known), due_at=due_at, by=by, at=at)
+        await tasks.ask(tx, view.tasks[key], parameters=tasks.parameters_of(wanted, known), due_at=due_at, by=by, at=at)
 
 
 def answer(condition: str | None, known: conditions.Scope) -> tuple[bool, dict[str, object]]:
@@ -128,13 +128,3 @@ def answer(condition: str | None, known: conditions.Scope) -> tuple[bool, dict[s
         return conditions.evaluate(condition, known), {"condition": condition}
     except ConditionFailed as failed:
         return True, {"condition": condition, "no_answer": str(failed)}
-
-
-def _parameters(wanted: model.Task, known: conditions.Scope) -> dict[str, conditions.Json] | None:
-    """Return what an approved action will run with; None without an action, or where a value is missing."""
-    if wanted.action is None:
-        return None
-    try:
-        return conditions.parameters(wanted.with_, known)
-    except ConditionFailed:
-        return None

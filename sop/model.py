@@ -71,6 +71,13 @@ class Approval(Element):
     """Who may approve: `role:ROLE` or `user:HANDLE`."""
     not_requester: bool = False
     """Four eyes: the person who opened the case may not approve."""
+    not_executor: bool = False
+    """Four eyes: who did a task it depends on may not approve; who approved may do no task that depends on it, nor its
+    action by hand."""
+    needed: Annotated[int, Field(ge=1, le=10)] = 1
+    """How many different people must approve; one who rejects is enough to reject."""
+    sign_off_code: bool = False
+    """Whether they sign with a code that is sent to them by text message."""
 
 
 class Task(Element):

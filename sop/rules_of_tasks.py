@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sop.model import FormField, Task
+from sop.owners import parse_owner
 from sop.paths import Path
 from sop.wording import listed
 
@@ -35,6 +36,7 @@ def faults(task: Task, *, loose: bool = False) -> Iterator[FaultyTask]:
     if not loose:
         yield from _action_only(task)
         yield from _form_only(task)
+    yield from _never_enough(task)
     for name, field in (task.form or {}).items():
         yield from _field(name, field)
 
@@ -59,6 +61,15 @@ def _form_only(task: Task) -> Iterator[FaultyTask]:
     elif task.action is not None:
         step = "Put the form into a task of its own, and name its answers in `with`."
         yield FaultyTask(("form",), "A task with an action asks nobody, so it has no form.", step)
+
+
+def _never_enough(task: Task) -> Iterator[FaultyTask]:
+    rule = task.approval
+    if rule is not None and rule.needed > 1 and parse_owner(rule.from_).kind == "user":
+        step = "Say `from: role:ROLE`, or leave `needed` out."
+        yield FaultyTask(
+            ("approval", "needed"), f"One person cannot give the {rule.needed} approvals that are needed.", step
+        )
 
 
 def _field(name: str, field: FormField) -> Iterator[FaultyTask]:

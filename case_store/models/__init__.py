@@ -41,11 +41,13 @@ from case_store.models.case import (
     SopDocument,
 )
 from case_store.models.people import Person
+from case_store.models.signing import Approval, SignOffCode
 from case_store.models.work import Execution, Outcome, Stage, StageState, Task, TaskKind, TaskState
 
 __all__ = [
     "SEVERITIES",
     "Alert",
+    "Approval",
     "AuditCheckpoint",
     "AuditCosignature",
     "AuditEvent",
@@ -79,6 +81,7 @@ __all__ = [
     "Person",
     "Question",
     "Severity",
+    "SignOffCode",
     "SopDocument",
     "Stage",
     "StageState",

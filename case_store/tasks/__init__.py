@@ -5,6 +5,7 @@ it and from wherever: it re-reads the task under the lock of its case, and whoev
 """
 
 from case_store.tasks.acknowledging import acknowledge
+from case_store.tasks.approvals import given, parameters_of, parameters_sha256, renew
 from case_store.tasks.decisions import approve, complete, reject, retry, skip
 from case_store.tasks.executions import finish_action, running_execution, start_action
 from case_store.tasks.opening import ask, decide_condition
@@ -17,9 +18,13 @@ __all__ = [
     "complete",
     "decide_condition",
     "finish_action",
+    "given",
+    "parameters_of",
+    "parameters_sha256",
     "reassign",
     "recipients",
     "reject",
+    "renew",
     "retry",
     "running_execution",
     "skip",

@@ -12,9 +12,11 @@ from case_store.models import Case, Note, Person, Task, TaskState
 from case_store.moves import move_task
 from case_store.refusals import MandatoryTask, TextRequired, WrongKind
 from case_store.store import Tx
+from case_store.tasks import approvals
 from case_store.tasks.guards import to_decide
-from case_store.tasks.ownership import become_owner, refuse_requester, refuse_stranger
+from case_store.tasks.ownership import approval_of, become_owner, refuse_requester, refuse_stranger
 from case_store.wording import task_label
+from sop.model import Approval
 
 
 async def complete(
@@ -46,6 +48,7 @@ async def complete(
         AlreadyDecided: Somebody was faster.
         NotYours: It belongs to somebody else.
         FormRefused: The answers do not fit the form.
+        FourEyes: The signer approved it, and the SOP wants somebody else to carry it out.
         TextRequired: A note is needed.
         WrongKind: It is an approval: approve or reject it.
     """
@@ -56,6 +59,7 @@ async def complete(
     form = (await sops.pinned(tx, case)).sop.task(task.key).form if task.kind == "form" else None
     answers = forms.read(form or {}, form_values)
     _refuse_without_note(case, task, note)
+    await approvals.refuse_approver(tx, case, task, signed_by)
     await become_owner(tx, case, task, signed_by, take_over=take_over, by=by, at=at)
     written = await _noted(tx, case, task, note, signed_by, by=by, at=at)
     decision = "done_by_hand" if by_hand else "completed"
@@ -72,6 +76,7 @@ async def approve(
     *,
     note: str | None = None,
     take_over: bool = False,
+    seen: str | None = None,
     signed_by: Person,
     via: str,
     by: Actor,
@@ -79,16 +84,35 @@ async def approve(
 ) -> Task:
     """Approve. With an action the task then waits for the engine to run it; without one it is done.
 
+    Where the SOP needs several, the task stays open until the last of them approves.
+
+    Args:
+        tx: The transaction.
+        task: The task.
+        note: A note; the SOP may demand one.
+        take_over: The signer is not the owner and takes the task over first.
+        seen: SHA-256 of the parameters that the signer was shown; None when they are those of this moment.
+        signed_by: Who approves.
+        via: The channel: "prefect", "cli" and so on.
+        by: Who carries it out.
+        at: Now.
+
     Raises:
+        AlreadyApproved: The signer has approved it, and somebody else must too.
         AlreadyDecided: Somebody was faster.
+        CodeRequired: The SOP wants a code to sign with, and none was verified.
         NotApprover: The SOP does not name the signer.
-        FourEyes: The signer opened the case, and the SOP wants somebody else.
+        FourEyes: The signer opened the case or did the work, and the SOP wants somebody else.
+        ParametersChanged: They are not those that the signer saw.
         NotYours: It belongs to another approver.
         TextRequired: A note is needed.
         WrongKind: It is no approval.
     """
-    case, task = await _to_approve(tx, task, note, signed_by, take_over=take_over, by=by, at=at)
+    case, task, rule = await _to_approve(tx, task, note, signed_by, seen, take_over=take_over, by=by, at=at)
     written = await _noted(tx, case, task, note, signed_by, by=by, at=at)
+    if not await approvals.give(tx, case, task, rule, signed_by, via=via, by=by, at=at):
+        await signals.raise_(tx, case, at)
+        return task
     has_action = (await sops.pinned(tx, case)).sop.task(task.key).action is not None
     _decide(task, "waiting" if has_action else "done", "approved", case, signed_by, via, at)
     await _record(tx, case, task, "task.approved", written, signed_by, via, by=by, at=at)
@@ -101,25 +125,29 @@ async def reject(
     *,
     note: str | None = None,
     take_over: bool = False,
+    seen: str | None = None,
     signed_by: Person,
     via: str,
     by: Actor,
     at: datetime,
 ) -> Task:
-    """Reject what an approval asks for; its action will not run.
+    """Reject what an approval asks for; its action will not run. One is enough, however many must approve.
 
     Raises:
         AlreadyDecided: Somebody was faster.
+        CodeRequired: The SOP wants a code to sign with, and none was verified.
         NotApprover: The SOP does not name the signer.
-        FourEyes: The signer opened the case, and the SOP wants somebody else.
+        FourEyes: The signer opened the case or did the work, and the SOP wants somebody else.
+        ParametersChanged: They are not those that the signer saw.
         NotYours: It belongs to another approver.
         TextRequired: A note is needed.
         WrongKind: It is no approval.
     """
-    case, task = await _to_approve(tx, task, note, signed_by, take_over=take_over, by=by, at=at)
+    case, task, rule = await _to_approve(tx, task, note, signed_by, seen, take_over=take_over, by=by, at=at)
     written = await _noted(tx, case, task, note, signed_by, by=by, at=at)
+    proof = await approvals.proof_of(tx, task, rule, signed_by, at=at)
     _decide(task, "rejected", "rejected", case, signed_by, via, at)
-    await _record(tx, case, task, "task.rejected", written, signed_by, via, by=by, at=at)
+    await _record(tx, case, task, "task.rejected", written, signed_by, via, by=by, at=at, **proof)
     return task
 
 
@@ -182,16 +210,28 @@ async def retry(
 
 
 async def _to_approve(
-    tx: Tx, task: Task, note: str | None, signer: Person, *, take_over: bool, by: Actor, at: datetime
-) -> tuple[Case, Task]:
+    tx: Tx,
+    task: Task,
+    note: str | None,
+    signer: Person,
+    seen: str | None,
+    *,
+    take_over: bool,
+    by: Actor,
+    at: datetime,
+) -> tuple[Case, Task, Approval]:
     case, task = await to_decide(tx, task, signer, frozenset({"open"}))
     if task.kind != "approval":
         raise WrongKind(f"{task_label(case, task)} asks for no approval", next_step="complete or skip it")
     await refuse_stranger(tx, case, task, signer)
     await refuse_requester(tx, case, task, signer)
+    await approvals.refuse_executor(tx, case, task, signer)
+    approvals.refuse_unseen(case, task, seen)
     _refuse_without_note(case, task, note)
-    await become_owner(tx, case, task, signer, take_over=take_over, by=by, at=at)
-    return case, task
+    rule = await approval_of(tx, case, task)
+    if rule.needed == 1:  # of several approvers it is nobody's own
+        await become_owner(tx, case, task, signer, take_over=take_over, by=by, at=at)
+    return case, task, rule
 
 
 def _refuse_without_note(case: Case, task: Task, note: str | None) -> None:

@@ -18,7 +18,8 @@ from case_store.models import Case, Evidence, Execution, JsonMap, Outcome, Task,
 from case_store.moves import move_task
 from case_store.refusals import NotAsApproved, StaleExecution
 from case_store.store import Tx
-from case_store.tasks.ownership import recipients, resolve
+from case_store.tasks.approvals import as_approved
+from case_store.tasks.ownership import approval_of, recipients, resolve
 from case_store.wording import task_label
 
 _AFTER: Final[dict[Outcome, TaskState]] = {"succeeded": "done", "failed": "failed", "unknown": "unknown_outcome"}
@@ -43,7 +44,7 @@ async def start_action(
         NotAsApproved: The parameters are not those that were approved.
     """
     case, task = await find.locked(tx, task)
-    _refuse_unapproved(case, task, inputs)
+    await _refuse_unapproved(tx, case, task, inputs)
     earlier = await _executions(tx, task)
     for execution in earlier:
         if execution.ended_at is None:
@@ -138,13 +139,16 @@ async def _ask_a_person(tx: Tx, case: Case, task: Task, at: datetime) -> None:
     clocks.restart(task, await clocks.Times.of(tx, case), at, due_at=due_at)
 
 
-def _refuse_unapproved(case: Case, task: Task, inputs: JsonMap) -> None:
+async def _refuse_unapproved(tx: Tx, case: Case, task: Task, inputs: JsonMap) -> None:
     if task.kind != "approval":
         return
     if task.decision != "approved":
         raise NotAllowedNow(f"{task_label(case, task)} has not been approved", next_step="ask for the approval first")
     if inputs != (task.parameters or {}):
         raise NotAsApproved(f"{task_label(case, task)} was approved with other parameters")
+    rule = await approval_of(tx, case, task)
+    if not await as_approved(tx, task, rule.needed):
+        raise NotAsApproved(f"{task_label(case, task)} has fewer approvals of these parameters than it needs")
 
 
 def _ended(

@@ -126,20 +126,25 @@ async def refuse_requester(tx: Tx, case: Case, task: Task, signer: Person) -> No
     Raises:
         FourEyes: The signer opened the case.
     """
-    approval = await _approval(tx, case, task)
+    approval = await approval_of(tx, case, task)
     if approval.not_requester and case.opened_by == str(Actor.person(signer)):
         raise FourEyes(f"{signer.handle} opened the case and so may not decide {task_label(case, task)}")
 
 
 async def _refuse_no_approver(tx: Tx, case: Case, task: Task, person: Person) -> None:
-    approval = await _approval(tx, case, task)
+    approval = await approval_of(tx, case, task)
     rule = parse_owner(approval.from_)
     named = rule.name == person.handle if rule.kind == "user" else rule.name in person.roles
     if not named:
         raise NotApprover(f"{task_label(case, task)} is decided by {approval.from_}, which {person.handle} is not")
 
 
-async def _approval(tx: Tx, case: Case, task: Task) -> Approval:
+async def approval_of(tx: Tx, case: Case, task: Task) -> Approval:
+    """Return what the SOP says about an approval.
+
+    Raises:
+        NotFound: It says nothing.
+    """
     approval = (await sops.pinned(tx, case)).sop.task(task.key).approval
     if approval is None:
         raise NotFound(f"the SOP says nothing about an approval of {task_label(case, task)}")

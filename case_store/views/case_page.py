@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from case_store import find
 from case_store.actor import Actor
-from case_store.models import Alert, Case, Evidence, JsonMap, Note, Observable, Person, Stage, Task
+from case_store.models import Alert, Approval, Case, Evidence, JsonMap, Note, Observable, Person, Stage, Task
 from case_store.store import Tx
 from case_store.views.lists import AlertRow, CaseRow, alert_rows, case_row, case_rows, owner_name
 from case_store.views.times import CaseTimes, case_times
@@ -43,6 +43,8 @@ class TaskEntry:
     result: JsonMap | None
     note: str | None
     reason: str | None
+    approved_by: tuple[str, ...]
+    """Handles of those whose approval counts, the first first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +172,9 @@ async def _stages(tx: Tx, found: Case) -> tuple[StageEntry, ...]:
         .where(Task.case_id == found.id)
         .order_by(Task.position)
     )
+    approvers = await _approvers(tx, found)
     for task, handle, note in await tx.session.execute(wanted):
-        tasks.setdefault(task.stage_id, []).append(_task(task, handle, note))
+        tasks.setdefault(task.stage_id, []).append(_task(task, handle, note, approvers.get(task.id, ())))
     stages = await tx.session.scalars(select(Stage).where(Stage.case_id == found.id).order_by(Stage.position))
     return tuple(
         StageEntry(
@@ -188,7 +191,20 @@ async def _stages(tx: Tx, found: Case) -> tuple[StageEntry, ...]:
     )
 
 
-def _task(task: Task, handle: str | None, note: str | None) -> TaskEntry:
+async def _approvers(tx: Tx, found: Case) -> dict[str, tuple[str, ...]]:
+    wanted = (
+        select(Approval.task_id, Person.handle)
+        .join(Person, Person.id == Approval.person_id)
+        .where(Approval.case_id == found.id, Approval.voided_at.is_(None))
+        .order_by(Approval.given_at, Approval.id)
+    )
+    handles: dict[str, tuple[str, ...]] = {}
+    for task_id, handle in await tx.session.execute(wanted):
+        handles[task_id] = (*handles.get(task_id, ()), handle)
+    return handles
+
+
+def _task(task: Task, handle: str | None, note: str | None, approved_by: tuple[str, ...]) -> TaskEntry:
     return TaskEntry(
         id=task.id,
         key=task.key,
@@ -214,6 +230,7 @@ def _task(task: Task, handle: str | None, note: str | None) -> TaskEntry:
         result=task.result,
         note=note,
         reason=task.reason,
+        approved_by=approved_by,
     )
 
 

@@ -136,6 +136,10 @@ def _change(name: str, words: str = "{}") -> Callable[[Body], str]:
     return lambda body: words.format(_after(body, name)) if _after(body, name) is not None else ""
 
 
+def _number_of(body: Body) -> str:
+    return f"{body['facts']['number']} of {body['facts']['needed']}"
+
+
 def _due(body: Body) -> str:
     due_at = _after(body, "due_at")
     return f"due {datetime.fromisoformat(due_at):%Y-%m-%d %H:%M} UTC" if due_at else ""
@@ -214,6 +218,12 @@ _STORIES: Final[dict[str, _Teller]] = {
     "task.completed": _told("task completed", _answers, _signed),
     "task.done_by_hand": _told("task done by hand", _answers, _signed),
     "task.approved": _told("approved", _signed),
+    "approval.given": _told("approval given", _fact("who", "by {}"), _number_of, _fact("verified_by", "code by {}")),
+    "approval.voided": _told("approval void: the parameters have changed"),
+    "code.sent": _told("code to sign sent", _fact("who", "to {}"), _fact("channel", "by {}")),
+    "code.wrong": _told("wrong code", _fact("who", "for {}")),
+    "code.verified": _told("code verified", _fact("name"), _fact("who", "({})"), _fact("channel", "by {}")),
+    "task.parameters_changed": _told("parameters changed", _fact("sha256", "SHA-256 {}")),
     "task.rejected": _told("rejected", _signed),
     "task.skipped": _told("task skipped", _reason, _signed),
     "task.retried": _told("task tried again", _reason, _signed),

@@ -1,5 +1,6 @@
 """`casewright task`: decide tasks."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -9,8 +10,8 @@ from case_store.actor import Actor
 from case_store.models import Task
 from case_store.store import Tx
 from case_store.views import TaskRow
-from console import naming
-from console.call import Here
+from console import naming, signing
+from console.call import Call, Here
 from console.output import AsJson, Column
 from console.pages import TaskPage, show_task, state_style
 
@@ -22,6 +23,11 @@ VIA = "cli"
 Name = Annotated[str, Parameter(help="CASE/KEY, such as 12/confirm, or the task's id.")]
 Note = Annotated[str | None, Parameter(help="A note that goes with the decision; some SOPs demand one.")]
 TakeOver = Annotated[bool, Parameter(help="The task is not yours: take it over first. That is recorded.")]
+
+Code = Annotated[str | None, Parameter(help="The code that `task code` sent you, where the SOP wants one.")]
+Seen = Annotated[
+    str | None, Parameter(help="The SHA-256 of the parameters as `task show` gives it: refused if they are others now.")
+]
 
 _COLUMNS = [
     Column[TaskRow]("Task", lambda row: f"{row.case_number}/{row.key}"),
@@ -100,16 +106,12 @@ async def approve(
     *,
     note: Note = None,
     take_over: TakeOver = False,
+    code: Code = None,
+    seen: Seen = None,
     call: Here,
 ) -> None:
     """Approve what an approval task asks for; its action then runs with exactly these parameters."""
-    async with call.writing() as (tx, person):
-        found = await naming.task(tx, task)
-        done = await tasks.approve(
-            tx, found, note=note, take_over=take_over, signed_by=person, via=VIA, by=Actor.person(person), at=call.now
-        )
-        said = await _said(tx, done)
-    call.printer.say(said)
+    await _sign(call, tasks.approve, task, code=code, note=note, take_over=take_over, seen=seen)
 
 
 @app.command
@@ -119,16 +121,12 @@ async def reject(
     *,
     note: Note = None,
     take_over: TakeOver = False,
+    code: Code = None,
+    seen: Seen = None,
     call: Here,
 ) -> None:
     """Refuse what an approval task asks for."""
-    async with call.writing() as (tx, person):
-        found = await naming.task(tx, task)
-        done = await tasks.reject(
-            tx, found, note=note, take_over=take_over, signed_by=person, via=VIA, by=Actor.person(person), at=call.now
-        )
-        said = await _said(tx, done)
-    call.printer.say(said)
+    await _sign(call, tasks.reject, task, code=code, note=note, take_over=take_over, seen=seen)
 
 
 @app.command
@@ -167,6 +165,26 @@ async def retry(
         )
         said = await _said(tx, done)
     call.printer.say(said)
+
+
+@app.command
+async def code(task: Name, /, *, call: Here) -> None:
+    """Have a code to sign with sent to you as a text message; it is good for ten minutes and once."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        said = await signing.send(tx, found, person, at=call.now)
+    call.printer.say(said)
+
+
+@app.command
+async def renew(task: Name, /, *, call: Here) -> None:
+    """Determine an approval's parameters from the case as it is now; others void the approvals that were given."""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, task)
+        changed = await tasks.renew(tx, found, by=Actor.person(person), at=call.now)
+        name = await _name(tx, found)
+    said = "its parameters have changed; it is asked again, and what was approved is void"
+    call.printer.say(f"{name}: {said if changed else 'its parameters are the same'}")
 
 
 @app.command
@@ -216,8 +234,26 @@ async def reassign(
     call.printer.say(said)
 
 
+async def _sign(
+    call: Call, verb: Callable[..., Awaitable[Task]], name: str, *, code: str | None, **given: str | bool | None
+) -> None:
+    """Decide an approval; that a code was wrong is on record with the refusal."""
+    said = ""
+    async with call.writing() as (tx, person):
+        found = await naming.task(tx, name)
+        refusal = await signing.check(tx, found, person, code, at=call.now)
+        if refusal is None:
+            done = await verb(tx, found, **given, signed_by=person, via=VIA, by=Actor.person(person), at=call.now)
+            said = await _said(tx, done)
+    if refusal is not None:
+        raise refusal
+    call.printer.say(said)
+
+
 async def _said(tx: Tx, task: Task) -> str:
     name = await _name(tx, task)
+    if task.kind == "approval" and task.state == "open":
+        return f"{name}: approved by {len(await tasks.given(tx, task))}; it needs others too"
     if task.state == "waiting":
         return f"{name}: decided; its action runs next"
     return f"{name} is {task.state.replace('_', ' ')}"

@@ -22,6 +22,7 @@ from case_store import (
     breaches,
     cases,
     channel_tests,
+    codes,
     contacts,
     deadlines,
     endings,
@@ -48,7 +49,7 @@ from case_store.outbox import breaker, falling_over, quota
 from case_store.sinks import address
 from case_store.sinks import state as sinks
 from case_store.store import CaseStore, Tx
-from case_store.tasks import ownership
+from case_store.tasks import approvals, ownership
 from sop.loader import loads
 from tests.store import world
 from tests.store.world import ENGINE, LATER, NOW, World
@@ -342,6 +343,25 @@ async def bob_away(tx: Tx, scene: Scene) -> None:
     await absence.set_away(tx, bob, start=NOW, until=None, deputy=scene.drill.ada, by=ENGINE, at=NOW)
 
 
+async def send_code(tx: Tx, scene: Scene, by: Actor) -> None:
+    await codes.send(tx, await scene.task(tx, "report"), scene.drill.ada, away_from=None, by=by, at=NOW)
+
+
+async def code_sent(tx: Tx, scene: Scene) -> None:
+    await asked(tx, scene, "report")
+    await send_code(tx, scene, ENGINE)
+
+
+async def check_code(tx: Tx, scene: Scene, by: Actor) -> None:
+    await codes.check(tx, await scene.task(tx, "report"), scene.drill.ada, "no code", by=by, at=NOW)
+
+
+async def give_approval(tx: Tx, scene: Scene, by: Actor) -> None:
+    case, task = await find.locked(tx, await scene.task(tx, "sign-off"))
+    rule = await ownership.approval_of(tx, case, task)
+    await approvals.give(tx, case, task, rule, scene.drill.mia, via="cli", by=by, at=LATER)
+
+
 async def acknowledge(tx: Tx, scene: Scene, by: Actor) -> None:
     await tasks.acknowledge(tx, await scene.task(tx, "report"), scene.drill.ada, via="cli", by=by, at=LATER)
 
@@ -426,6 +446,8 @@ VERBS: dict[str, Verb] = {
     "audit.run_states.note_run_states": Verb(
         lambda tx, s, by: audit.note_run_states(tx, next_state(s), by=by), writes_only_its_event=True
     ),
+    "codes.check": Verb(check_code, code_sent, about_no_row=True),
+    "codes.send": Verb(send_code, asks("report"), about_no_row=True),
     "contacts.mark_bad": Verb(on_bob(contacts.mark_bad, "email", why="550")),
     "contacts.mark_good": Verb(on_bob(contacts.mark_good, "email", why="it works"), unreachable),
     "contacts.opt_in": Verb(on_bob(contacts.opt_in, "sms", why="START"), unreachable),
@@ -521,6 +543,8 @@ VERBS: dict[str, Verb] = {
     "stages.decide_condition": Verb(on_stage(stages.decide_condition, "contain", False, {})),
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),
     "tasks.acknowledging.acknowledge": Verb(acknowledge, asks("report")),
+    "tasks.approvals.give": Verb(give_approval, asks("sign-off")),
+    "tasks.approvals.renew": Verb(on_task(tasks.renew, "block"), asks("block")),
     "tasks.decisions.approve": Verb(decides(tasks.approve, "sign-off", "mia", note="yes"), asks("sign-off")),
     "tasks.decisions.complete": Verb(
         decides(tasks.complete, "confirm", "ada", form_values=ANSWERS, note="seen"), asks("confirm")
