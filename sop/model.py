@@ -22,6 +22,7 @@ FIELD_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
 Severity = Literal["informational", "low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Kind = Literal["action", "manual", "form", "approval"]
+LinkDecision = Literal["done", "approve", "reject", "skip"]
 FieldType = Literal["text", "longtext", "choice", "multichoice", "yesno", "number", "date", "datetime"]
 
 
@@ -153,6 +154,8 @@ class Task(Element):
     """Whether a note is needed to complete the task."""
     mandatory: bool = False
     """Whether the task may not be skipped."""
+    by_link: Annotated[tuple[LinkDecision, ...], Field(strict=False)] = ()
+    """What its owner may decide by the link in a message, without logging in; whoever has the message has the link."""
     approval: Approval | None = None
     """Who must agree; with an action, it then runs with exactly the parameters that were approved."""
     action: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=80)] | None = None

@@ -35,6 +35,7 @@ def faults(task: Task, *, loose: bool = False) -> Iterator[FaultyTask]:
     if not loose:
         yield from _action_only(task)
         yield from _form_only(task)
+        yield from _by_link(task)
     for name, field in (task.form or {}).items():
         yield from _field(name, field)
 
@@ -59,6 +60,24 @@ def _form_only(task: Task) -> Iterator[FaultyTask]:
     elif task.action is not None:
         step = "Put the form into a task of its own, and name its answers in `with`."
         yield FaultyTask(("form",), "A task with an action asks nobody, so it has no form.", step)
+
+
+_BY_LINK = {"approval": ("approve", "reject", "skip"), "manual": ("done", "skip"), "form": ("done", "skip")}
+
+
+def _by_link(task: Task) -> Iterator[FaultyTask]:
+    possible = _BY_LINK.get(task.kind, ())
+    for index, decision in enumerate(task.by_link):
+        path: Path = ("by_link", index)
+        if decision not in possible:
+            kind = "an approval" if task.kind == "approval" else f"a task of the kind {task.kind}"
+            step = f"Choose from {listed(possible)}." if possible else "Remove `by_link`: an action asks nobody."
+            yield FaultyTask(path, f"Nobody decides {kind} with {decision!r}.", step)
+        elif decision in task.by_link[:index]:
+            yield FaultyTask(path, f"{decision!r} is there twice.", "Remove one of the two.")
+        elif decision == "skip" and task.mandatory:
+            step = "Remove `skip`, or `mandatory`."
+            yield FaultyTask(path, "The task is mandatory, so nobody may skip it.", step)
 
 
 def _field(name: str, field: FormField) -> Iterator[FaultyTask]:

@@ -23,6 +23,7 @@ from case_store import (
     endings,
     evidence,
     find,
+    links,
     notes,
     observables,
     outbox,
@@ -330,6 +331,25 @@ async def acknowledge(tx: Tx, scene: Scene, by: Actor) -> None:
     await tasks.acknowledge(tx, await scene.task(tx, "report"), scene.drill.ada, via="cli", by=by, at=LATER)
 
 
+LINK_KEYS = links.LinkKeys(("k" * 43,))
+
+
+async def linked(tx: Tx, scene: Scene) -> str | None:
+    """Mint a link to a task that was asked, and return the digest of its name."""
+    await asked(tx, scene, "report")
+    return LINK_KEYS.read_link(await minted(tx, scene, ENGINE) or "")
+
+
+async def minted(tx: Tx, scene: Scene, by: Actor) -> str | None:
+    report = await scene.task(tx, "report")
+    day = timedelta(days=1)
+    return await links.mint(tx, report, scene.drill.ada, "email", keys=LINK_KEYS, lasts=day, by=by, at=NOW)
+
+
+async def revoke_links(tx: Tx, scene: Scene, by: Actor) -> int:
+    return await links.revoke(tx, await scene.task(tx, "report"), "mailbox was broken into", by=by, at=LATER)
+
+
 VERBS: dict[str, Verb] = {
     "absence.set_away": Verb(on_bob(absence.set_away, start=LATER, until=None, deputy=None)),
     "absence.set_back": Verb(on_bob(absence.set_back), bob_away),
@@ -369,6 +389,11 @@ VERBS: dict[str, Verb] = {
     "evidence.attach": Verb(
         lambda tx, s, by: evidence.attach(tx, s.drill.case, s.blobs, name="a", content=b"a", by=by, at=LATER)
     ),
+    "links.answering.answer": Verb(
+        lambda tx, s, by: links.answer(tx, s.made, links.Answer("done"), by=by, at=LATER), linked
+    ),
+    "links.minting.mint": Verb(minted, asks("report")),
+    "links.minting.revoke": Verb(revoke_links, linked),
     "notes.add": Verb(on_case(notes.add, "words", author=ENGINE)),
     "notes.revise": Verb(lambda tx, s, by: notes.revise(tx, s.made, "others", by=by, at=LATER), a_note),
     "observables.add": Verb(on_case(observables.add, [("ip", "192.0.2.1"), ("ip", "192.0.2.2")])),

@@ -38,6 +38,7 @@ stages:
           verdict: {type: choice, options: [phishing, spam], required: true}
           hosts: {type: number}
         note_required: true
+        by_link: [done, skip]
       - key: look-around
         title: Look for more of the kind
         depends_on: [confirm]
@@ -45,6 +46,7 @@ stages:
         title: Report it
         owner: user:ada
         mandatory: true
+        by_link: [done]
   - key: contain
     title: Containment
     when: tasks.confirm.verdict == "phishing"
@@ -54,6 +56,7 @@ stages:
         approval: {from: "role:manager", not_requester: true}
         action: http.request
         with: {url: "'https://gateway.example/block'"}
+        by_link: [approve, reject]
       - key: sign-off
         title: Sign off
         approval: {from: "user:mia"}

@@ -15,9 +15,7 @@ _TIME = DateTime(timezone=True)
 
 
 def _reference(column: str, table: str) -> Column[str]:
-    return Column(
-        column, String(36), ForeignKey(f"{table}.id", deferrable=True, initially="DEFERRED"), nullable=False
-    )
+    return Column(column, String(36), ForeignKey(f"{table}.id", deferrable=True, initially="DEFERRED"), nullable=False)
 
 
 for _table in ("cases", "people", "tasks"):
