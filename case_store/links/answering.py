@@ -12,6 +12,7 @@ from case_store import find, tasks
 from case_store.actor import Actor
 from case_store.links.minting import parameters_digest
 from case_store.models import AnswerLink, Person, Task
+from case_store.notices import hides_content
 from case_store.refusals import LinkRefused
 from case_store.store import Tx
 
@@ -48,7 +49,7 @@ async def look(tx: Tx, name: str | None, at: datetime, *, lock: bool = False) ->
         await tx.session.refresh(link)
     if link.used_at is not None:
         raise LinkRefused("used")
-    if link.revoked_at is not None:
+    if link.revoked_at is not None or hides_content(await find.case(tx, link.case_id)):
         raise LinkRefused("revoked")
     if link.expires_at <= at:
         raise LinkRefused("expired")

@@ -14,6 +14,7 @@ from case_store.actor import Actor
 from case_store.audit.events import canonical
 from case_store.links.keys import LinkKeys
 from case_store.models import AnswerLink, Person, Task
+from case_store.notices import hides_content
 from case_store.store import Tx
 
 
@@ -21,6 +22,8 @@ async def mint(
     tx: Tx, task: Task, person: Person, channel: str, *, keys: LinkKeys, lasts: timedelta, by: Actor, at: datetime
 ) -> str | None:
     """Make a link for one person and one task; None when they may decide nothing by link.
+
+    A case whose content is not for every eye has no links: whoever has the message would see it.
 
     Args:
         tx: The transaction.
@@ -37,6 +40,8 @@ async def mint(
     """
     case, task = await find.locked(tx, task)
     owns = task.owner_id == person.id or (task.owner_id is None and task.owner_role in person.roles)
+    if hides_content(case):
+        return None
     decisions = (await sops.pinned(tx, case)).sop.task(task.key).by_link
     if not decisions or task.state != "open" or not owns or not person.active:
         return None
