@@ -162,3 +162,39 @@ class MessageRefused(StoreError):
     """What became of this message does not allow this."""
 
     next_step = "look at it first: casewright outbox list"
+
+
+class CodeRequired(StoreError):
+    """This is signed with a code that is sent to the signer by another channel."""
+
+    next_step = "ask for a code, then sign with it: casewright task code CASE/KEY; in the form, leave the code empty"
+
+
+class CodeRefused(StoreError):
+    """The code is not the one that was sent, or is good no more."""
+
+    next_step = "enter the digits of the newest message, or ask for another code: casewright task code CASE/KEY"
+
+
+class NoOtherChannel(StoreError):
+    """Nothing but the channel of the link reaches this person, so no code can be sent."""
+
+    next_step = "add a phone number or an address to the list of people: casewright people import FILE"
+
+
+class TooManyCodes(StoreError):
+    """Another code is not sent so soon."""
+
+    next_step = "enter the newest code, or wait and ask again; an hour has five codes at most"
+
+
+class ParametersChanged(StoreError):
+    """The parameters are not those that the approver saw."""
+
+    next_step = "look at what is asked now, then decide again"
+
+
+class AlreadyApproved(StoreError):
+    """This person has approved it, and each approval is one of another person."""
+
+    next_step = "ask another approver to decide"

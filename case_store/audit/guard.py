@@ -29,7 +29,18 @@ from case_store.errors import (
     ReadOnly,
     UnauditedChange,
 )
-from case_store.models import Audited, AuditEvent, AuditKey, AuditSink, Base, Breaker, OutboxEntry, Person, WrittenOnce
+from case_store.models import (
+    Audited,
+    AuditEvent,
+    AuditKey,
+    AuditSink,
+    Base,
+    Breaker,
+    OutboxEntry,
+    Person,
+    SignOffCode,
+    WrittenOnce,
+)
 
 LEDGER = "ledger"
 _NOT_TOLD = ("id", "version")  # the event names them elsewhere
@@ -121,7 +132,7 @@ def _needs_telling(row: object, facts: Sequence[tuple[str, object]]) -> bool:
     return isinstance(row, Audited) or ((fact := _telling(row)) is not None and fact not in facts)
 
 
-_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker"})
+_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id"})
 
 
 def _telling(row: object) -> tuple[str, object] | None:
@@ -133,6 +144,8 @@ def _telling(row: object) -> tuple[str, object] | None:
             return "sink", row.name
         case Breaker() if _opened_or_closed(row):
             return "breaker", row.channel
+        case SignOffCode() if _signs(row):
+            return "code_id", row.id
         case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
             return "new", row.vkey
         case _:
@@ -144,6 +157,13 @@ def _opened_or_closed(breaker: Breaker) -> bool:
     state = inspect(breaker)
     before = next(iter(state.attrs.open_until.history.deleted or ()), None)
     return before != breaker.open_until and state.attrs.times_open.history.has_changes()
+
+
+def _signs(code: SignOffCode) -> bool:
+    """Tell whether a code was sent, tried or used; that a newer one took its place is told with that one."""
+    state = inspect(code)
+    told = ("wrong", "verified_at", "used_at")
+    return state.key is None or any(state.attrs[name].history.has_changes() for name in told)
 
 
 def _decided(message: OutboxEntry) -> bool:

@@ -42,12 +42,14 @@ from case_store.models.case import (
     SopDocument,
 )
 from case_store.models.people import Person
+from case_store.models.signing import Approval, SignOffCode
 from case_store.models.work import Execution, Outcome, Stage, StageState, Task, TaskKind, TaskState
 
 __all__ = [
     "SEVERITIES",
     "Alert",
     "AnswerLink",
+    "Approval",
     "AuditCheckpoint",
     "AuditCosignature",
     "AuditEvent",
@@ -81,6 +83,7 @@ __all__ = [
     "Person",
     "Question",
     "Severity",
+    "SignOffCode",
     "SopDocument",
     "Stage",
     "StageState",

@@ -53,6 +53,8 @@ class Question(Base):
     refusal: Mapped[str | None] = mapped_column(Text)
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Which parameters the form shows: their SHA-256; None where there are none, or the form is older than this.
+    parameters_sha256: Mapped[str | None] = mapped_column(String(64))
 
 
 class OutboxEntry(Base):

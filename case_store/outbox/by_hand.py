@@ -11,7 +11,7 @@ from case_store import texts
 from case_store.actor import Actor
 from case_store.audit.commitments import Personal
 from case_store.models import OutboxEntry, Person
-from case_store.outbox.policy import USEFUL_FOR
+from case_store.outbox.policy import CODE, USEFUL_FOR
 from case_store.outbox.telling import let_go, record
 from case_store.refusals import MessageRefused, NotFound
 from case_store.store import Tx
@@ -44,13 +44,16 @@ async def retry(tx: Tx, ref: str, *, by: Actor, at: datetime) -> OutboxEntry:
 
     Raises:
         NotFound: There is no such message.
-        MessageRefused: It is under way or has arrived.
+        MessageRefused: It is under way or has arrived, or is a code.
     """
     entry = await find_message(tx, ref, lock=True)
     if entry.state not in _AGAIN:
         raise MessageRefused(
             f"message {entry.id} is {entry.state}", next_step="only one that was given up is sent again"
         )
+    if entry.template == CODE:
+        step = "ask for another one: casewright task code CASE/KEY"
+        raise MessageRefused(f"message {entry.id} is a code, which is good for minutes", next_step=step)
     was = entry.state
     let_go(entry, "pending", None)
     entry.attempts, entry.next_at, entry.not_after = 0, at, at + USEFUL_FOR.get(entry.channel, _LONG)

@@ -17,13 +17,14 @@ USEFUL_FOR: Final[Mapping[str, timedelta]] = {"email": timedelta(days=3), "sms":
 
 ALARM: Final = "alarm"
 DIGEST: Final = "digest"
+CODE: Final = "code"
 OWN: Final = frozenset({ALARM, DIGEST})
 """Messages that the outbox promises itself."""
 
-NOT_IN_A_DIGEST: Final = frozenset({*OWN, "checkpoint", "code", "test"})
+NOT_IN_A_DIGEST: Final = frozenset({*OWN, "checkpoint", CODE, "test"})
 """What is never told as one of many: it waits for the quota instead."""
 
-NEVER_WAITS: Final = frozenset({"code", "test"})
+NEVER_WAITS: Final = frozenset({CODE, "test"})
 """Somebody sits there and waits for it: counts for the quota and is not held back by it."""
 
 

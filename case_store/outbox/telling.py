@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from case_store.audit.commitments import Personal
 from case_store.models import OutboxEntry, OutboxState, Person
+from case_store.outbox.policy import CODE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +22,7 @@ EVENTS: Final[dict[OutboxState, str]] = {
     "delivered": "notification.delivered",
     "cancelled": "notification.cancelled",
 }
+_GONE: Final = frozenset({"sent", "delivered", "dead", "cancelled"})
 UNSENT: Final = frozenset({"pending", "leased"})
 
 
@@ -43,6 +45,8 @@ def record(tx: Tx, entry: OutboxEntry, *, by: Actor, at: datetime, event: str | 
 def let_go(entry: OutboxEntry, state: OutboxState, error: str | None) -> None:
     """Give a message its next state; nobody holds it any more."""
     entry.state, entry.token, entry.lease_until, entry.last_error = state, None, None, error
+    if entry.template == CODE and state in _GONE:
+        entry.context = {**entry.context, "code": {}}  # the digits are nobody's but the recipient's
 
 
 def anonymise(tx: Tx, entry: OutboxEntry, *, by: Actor, at: datetime) -> None:

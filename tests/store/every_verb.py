@@ -19,6 +19,7 @@ from case_store import (
     alerts,
     audit,
     cases,
+    codes,
     contacts,
     endings,
     evidence,
@@ -327,6 +328,19 @@ async def bob_away(tx: Tx, scene: Scene) -> None:
     await absence.set_away(tx, bob, start=NOW, until=None, deputy=scene.drill.ada, by=ENGINE, at=NOW)
 
 
+async def send_code(tx: Tx, scene: Scene, by: Actor) -> None:
+    await codes.send(tx, await scene.task(tx, "report"), scene.drill.ada, away_from=None, by=by, at=NOW)
+
+
+async def code_sent(tx: Tx, scene: Scene) -> None:
+    await asked(tx, scene, "report")
+    await send_code(tx, scene, ENGINE)
+
+
+async def check_code(tx: Tx, scene: Scene, by: Actor) -> None:
+    await codes.check(tx, await scene.task(tx, "report"), scene.drill.ada, "no code", by=by, at=NOW)
+
+
 async def acknowledge(tx: Tx, scene: Scene, by: Actor) -> None:
     await tasks.acknowledge(tx, await scene.task(tx, "report"), scene.drill.ada, via="cli", by=by, at=LATER)
 
@@ -373,6 +387,8 @@ VERBS: dict[str, Verb] = {
     "audit.run_states.note_run_states": Verb(
         lambda tx, s, by: audit.note_run_states(tx, next_state(s), by=by), writes_only_its_event=True
     ),
+    "codes.check": Verb(lambda tx, s, by: check_code(tx, s, by), code_sent, about_no_row=True),
+    "codes.send": Verb(lambda tx, s, by: send_code(tx, s, by), asks("report"), about_no_row=True),
     "contacts.mark_bad": Verb(on_bob(contacts.mark_bad, "email", why="550")),
     "contacts.mark_good": Verb(on_bob(contacts.mark_good, "email", why="it works"), unreachable),
     "contacts.opt_in": Verb(on_bob(contacts.opt_in, "sms", why="START"), unreachable),

@@ -368,6 +368,7 @@ class TestAroundTheUnitOfWork:
             "counters",
             "case_runs",
             "questions",
+            "sign_off_codes",
             "outbox",
             "outbox_breakers",
             "idempotency_keys",

@@ -12,7 +12,7 @@ from case_store.migrations.links.tables import ANSWER_LINKS
 from case_store.migrations.spine.postgresql import SEARCH_THIS_SCHEMA_FIRST
 
 revision = "0012"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""What the tenth migration makes: approvals, and codes to sign with."""
