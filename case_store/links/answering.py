@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select
 
-from case_store import find, tasks
+from case_store import codes, find, tasks
 from case_store.actor import Actor
 from case_store.links.minting import parameters_digest
 from case_store.models import AnswerLink, Person, Task
@@ -16,7 +17,9 @@ from case_store.notices import hides_content
 from case_store.refusals import LinkRefused
 from case_store.store import Tx
 
-VIA = "link"
+VIA: Final = "link"
+SIGNED: Final = frozenset({"approve", "reject"})
+"""Decisions for which the link alone is not enough: a code is needed that went to the person another way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ async def answer(tx: Tx, name: str | None, given: Answer, *, by: Actor, at: date
 
     Raises:
         LinkRefused: The link cannot be used, or does not allow this decision.
+        CodeRequired: It is approved or rejected, and no code of the person's was verified.
         AlreadyDecided: Somebody was faster.
         FourEyes: The person may not approve what they asked for.
         FormRefused: The answers do not fit the form.
@@ -84,8 +88,11 @@ async def answer(tx: Tx, name: str | None, given: Answer, *, by: Actor, at: date
         raise LinkRefused("not_allowed")
     person = await tx.session.get_one(Person, link.person_id)
     task = await _decide(tx, task, given, person, by=by, at=at)
+    # After the decision, so that the event of the link tells of the code too; without one, both are undone.
+    code = await codes.use(tx, task, person, at=at) if given.decision in SIGNED else None
+    signed = {"code_id": code.id, "code_by": code.channel} if code else {}
     link.used_at, link.decision = at, given.decision
-    tx.record("answer_link.used", link, by=by, at=at)
+    tx.record("answer_link.used", link, by=by, at=at, facts=signed)
     await tx.flush()
     return task
 
@@ -103,3 +110,28 @@ async def _decide(tx: Tx, task: Task, given: Answer, person: Person, *, by: Acto
             return await tasks.complete(
                 tx, task, form_values=values, note=given.note, signed_by=person, via=VIA, by=by, at=at
             )
+
+
+async def send_code(tx: Tx, name: str | None, *, by: Actor, at: datetime) -> str:
+    """Promise the person of a link a code to sign with, by another channel than the link's; return that channel.
+
+    Raises:
+        LinkRefused: The link cannot be used, or allows nothing that is signed.
+        NoOtherChannel: Nothing else reaches the person.
+        TooManyCodes: One was sent a moment ago, or five in an hour.
+    """
+    link, task = await look(tx, name, at, lock=True)
+    if not SIGNED & set(link.decisions):
+        raise LinkRefused("not_allowed")
+    person = await tx.session.get_one(Person, link.person_id)
+    return (await codes.send(tx, task, person, away_from=link.channel, by=by, at=at)).channel
+
+
+async def check_code(tx: Tx, name: str | None, code: str, *, by: Actor, at: datetime) -> codes.Checked:
+    """Check a code that somebody entered on the page of a link. Commit, whatever the answer is: tries are counted.
+
+    Raises:
+        LinkRefused: The link cannot be used.
+    """
+    link, task = await look(tx, name, at, lock=True)
+    return await codes.check(tx, task, await tx.session.get_one(Person, link.person_id), code, by=by, at=at)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import Any, Final
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadSignature, TimestampSigner, URLSafeTimedSerializer
 
 from case_store import durable
 from case_store.errors import LinkKeyUnusable
@@ -23,6 +23,7 @@ from case_store.errors import LinkKeyUnusable
 FILE: Final = "links.key"
 _LINK: Final = "casewright.link.v1"
 _SHORTEST: Final = 32
+_HOW: Final[dict[str, Any]] = {"digest_method": sha256, "key_derivation": "hmac"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +53,22 @@ class LinkKeys:
     def new_link(self) -> tuple[str, str]:
         """Return a new token, and the digest of the name in it."""
         name = secrets.token_urlsafe(16)
-        return self.signer(_LINK).dumps(name), digest(name)
+        return self._link_signer().sign(name).decode(), digest(name)
 
     def read_link(self, token: str) -> str | None:
         """Return the digest of the name in a token; None when none of our keys signed it."""
         try:
-            name = self.signer(_LINK).loads(token)
-        except BadSignature:
+            return digest(self._link_signer().unsign(token).decode())
+        except (BadSignature, UnicodeError):
             return None
-        return digest(name) if isinstance(name, str) else None
 
     def signer(self, purpose: str) -> URLSafeTimedSerializer:
         """Return what signs for one purpose; what is signed for another is not taken."""
-        return URLSafeTimedSerializer(
-            list(self._keys), salt=purpose, signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"}
-        )
+        return URLSafeTimedSerializer(list(self._keys), salt=purpose, signer_kwargs=_HOW)
+
+    def _link_signer(self) -> TimestampSigner:
+        # Without the serializer, so that a text has room for the link.
+        return TimestampSigner(list(self._keys), salt=_LINK, **_HOW)
 
 
 def digest(name: str) -> str:

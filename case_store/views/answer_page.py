@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from case_store import find, links, sops
+from case_store import codes, find, links, sops
 from case_store.models import Person
 from case_store.store import Tx
 from sop.model import FormField
@@ -27,6 +27,8 @@ class AnswerPage:
         form: The questions, by field; empty but for a form.
         decisions: What may be decided: `done`, `approve`, `reject`, `skip`.
         note_required: Whether a note is needed, whatever is decided.
+        code_needed: Whether a code is needed to approve or reject.
+        code_waits: Whether a code was sent that can still be entered.
         person: The name of whom the link was made for.
         due_at: When it is due; None without an SLA.
         expires_at: Until when the link can be used.
@@ -41,6 +43,8 @@ class AnswerPage:
     form: Mapping[str, FormField]
     decisions: tuple[str, ...]
     note_required: bool
+    code_needed: bool
+    code_waits: bool
     person: str
     due_at: datetime | None
     expires_at: datetime
@@ -72,6 +76,8 @@ async def answer_page(tx: Tx, name: str | None, at: datetime) -> AnswerPage:
         form=wanted.form or {},
         decisions=tuple(link.decisions),
         note_required=task.note_required,
+        code_needed=bool(links.SIGNED & set(link.decisions)),
+        code_waits=await codes.waits(tx, task, person, at=at),
         person=person.name,
         due_at=task.due_at,
         expires_at=link.expires_at,

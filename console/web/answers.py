@@ -13,7 +13,7 @@ from case_store import links
 from case_store.errors import StoreError, StoreUnavailable
 from case_store.forms import FormRefused
 from case_store.links import Answer
-from case_store.refusals import AlreadyDecided, LinkRefused, TextRequired
+from case_store.refusals import AlreadyDecided, CodeRequired, LinkRefused, NoOtherChannel, TextRequired, TooManyCodes
 from case_store.views.answer_page import AnswerPage, answer_page
 from console.web import binding
 from console.web.body import form_fields
@@ -21,6 +21,7 @@ from console.web.site import BY, Site, new_request_id, site_of
 
 QUESTION: Final = "q."
 """What the names of the SOP's own fields begin with."""
+CODE: Final = "code"
 _STATUS: Final = {"unknown": 404, "used": 410, "revoked": 410, "expired": 410, "not_allowed": 403}
 _DONE: Final = {"done": "is done", "approve": "is approved", "reject": "is rejected", "skip": "is skipped"}
 
@@ -47,6 +48,8 @@ async def take(request: Request) -> Response:
         if not binding.is_ours(site, request, sent.get(binding.FIELD, ""), name):
             said = "This page was too old, or came from elsewhere. Nothing was decided. Please answer again."
             return await _page(site, request, name, status=403, problems=[said], sent=fields)
+        if sent.get("decision") == CODE:
+            return await _send_code(site, request, name, fields)
         return await _decide(site, request, name, fields)
     except LinkRefused as refusal:
         return _refused(site, refusal)
@@ -56,12 +59,14 @@ async def _decide(site: Site, request: Request, name: str, fields: Sequence[tupl
     sent = dict(fields)
     given = Answer(sent.get("decision", ""), sent.get("note") or None, _answers(fields))
     try:
+        if given.decision in links.SIGNED and (wrong := await _wrong_code(site, name, sent.get("code", ""))):
+            return await _page(site, request, name, status=422, problems=[wrong], sent=fields)
         async with site.store.transaction(request_id=new_request_id()) as tx:
             task = await links.answer(tx, name, given, by=BY, at=site.clock())
             title = task.title
     except FormRefused as error:
         return await _page(site, request, name, status=422, problems=error.problems, sent=fields)
-    except TextRequired as error:
+    except (TextRequired, CodeRequired) as error:
         return await _page(site, request, name, status=422, problems=[_words(error)], sent=fields)
     except AlreadyDecided:
         raise LinkRefused("decided") from None  # by whom is nothing for whoever has the link
@@ -70,6 +75,29 @@ async def _decide(site: Site, request: Request, name: str, fields: Sequence[tupl
     except StoreError as error:
         return _said(site, 403, "This cannot be decided by link", type(error).__doc__ or "", _ELSEWHERE)
     return _said(site, 200, "Thank you", f"“{title}” {_DONE[given.decision]}.", "You can close this page.")
+
+
+async def _wrong_code(site: Site, name: str, entered: str) -> str | None:
+    """Return why a code is not taken; counted in a transaction of its own, whatever becomes of the decision."""
+    if not entered.strip():
+        return "Enter the code that was sent to you, or have one sent."
+    async with site.store.transaction(request_id=new_request_id()) as tx:
+        checked = await links.check_code(tx, name, entered, by=BY, at=site.clock())
+    # Here a button asks for another code, where the command line has a command.
+    return checked.why and checked.why.replace(": casewright task code", "")
+
+
+async def _send_code(site: Site, request: Request, name: str, fields: Sequence[tuple[str, str]]) -> Response:
+    try:
+        async with site.store.transaction(request_id=new_request_id()) as tx:
+            channel = await links.send_code(tx, name, by=BY, at=site.clock())
+    except TooManyCodes:
+        problem = "A code was sent a moment ago, or too many within the hour. Look for it, or wait."
+    except NoOtherChannel:
+        problem = "No other way than this link's reaches you, so no code can be sent. Decide in the Prefect UI."
+    else:
+        return await _page(site, request, name, told=f"A code is on its way to you by {channel}.", sent=fields)
+    return await _page(site, request, name, status=422, problems=[problem], sent=fields)
 
 
 def _answers(fields: Sequence[tuple[str, str]]) -> dict[str, object]:
@@ -92,13 +120,14 @@ async def _page(
     *,
     status: int = 200,
     problems: Sequence[str] = (),
+    told: str = "",
     sent: Sequence[tuple[str, str]] = (),
 ) -> Response:
     async with site.store.reading() as tx:
         page = await answer_page(tx, name, site.clock())
     view = binding.view_of(site, request)
     text = site.templates.get_template("answer.html").render(
-        page=page, problems=problems, sealed=binding.seal(site, view, name or ""), **_kept(page, sent)
+        page=page, problems=problems, told=told, sealed=binding.seal(site, view, name or ""), **_kept(page, sent)
     )
     response = HTMLResponse(text, status)
     binding.remember(site, response, view)

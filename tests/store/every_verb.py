@@ -364,6 +364,20 @@ async def revoke_links(tx: Tx, scene: Scene, by: Actor) -> int:
     return await links.revoke(tx, await scene.task(tx, "report"), "mailbox was broken into", by=by, at=LATER)
 
 
+async def linked_to_approve(tx: Tx, scene: Scene) -> str | None:
+    """Mint a link to an approval, for somebody whom a text reaches too."""
+    await asked(tx, scene, "block", parameters={"url": "x"})
+    day, block = timedelta(days=1), await scene.task(tx, "block")
+    token = await links.mint(tx, block, scene.drill.mia, "email", keys=LINK_KEYS, lasts=day, by=ENGINE, at=NOW)
+    return LINK_KEYS.read_link(token or "")
+
+
+async def coded(tx: Tx, scene: Scene) -> str | None:
+    name = await linked_to_approve(tx, scene)
+    await links.send_code(tx, name, by=ENGINE, at=NOW)
+    return name
+
+
 VERBS: dict[str, Verb] = {
     "absence.set_away": Verb(on_bob(absence.set_away, start=LATER, until=None, deputy=None)),
     "absence.set_back": Verb(on_bob(absence.set_back), bob_away),
@@ -407,6 +421,12 @@ VERBS: dict[str, Verb] = {
     ),
     "links.answering.answer": Verb(
         lambda tx, s, by: links.answer(tx, s.made, links.Answer("done"), by=by, at=LATER), linked
+    ),
+    "links.answering.check_code": Verb(
+        lambda tx, s, by: links.check_code(tx, s.made, "0", by=by, at=LATER), coded, about_no_row=True
+    ),
+    "links.answering.send_code": Verb(
+        lambda tx, s, by: links.send_code(tx, s.made, by=by, at=LATER), linked_to_approve, about_no_row=True
     ),
     "links.minting.mint": Verb(minted, asks("report")),
     "links.minting.revoke": Verb(revoke_links, linked),

@@ -101,7 +101,20 @@ async def test_a_page_says_what_is_asked_and_takes_the_answer(store: CaseStore, 
     assert "<b>block" not in page.text
     assert 'value="approve"' in page.text
     assert 'value="skip"' not in page.text
-    done = await visitor.send(made, "approve", note="it is phishing")
+    unsigned = await visitor.send(made, "approve", note="it is phishing")
+    assert unsigned.status_code == 422
+    assert "Enter the code" in unsigned.text
+    sent = await visitor.send(made, "code", note="it is phishing")
+    assert sent.status_code == 200
+    assert "on its way to you by sms" in sent.text
+    assert "it is phishing" in sent.text, "what was entered is kept"
+    assert (await visitor.send(made, "code")).status_code == 422, "one was sent a moment ago"
+    wrong = await visitor.send(made, "approve", code="1")
+    assert wrong.status_code == 422
+    assert "The code is wrong; 4 more tries" in wrong.text
+    async with store.reading() as tx:
+        digits = await world.code_of(tx)
+    done = await visitor.send(made, "approve", note="it is phishing", code=digits)
     assert done.status_code == 200
     assert "is approved" in done.text
     async with store.reading() as tx:
@@ -196,7 +209,7 @@ async def test_what_is_no_link_of_ours_is_told_in_plain_words(store: CaseStore, 
     late = Visitor(site_at(store, NOW + timedelta(days=2)))
     assert (await late.look(made)).status_code == 410
     assert (await late.send(made, "done")).status_code == 410
-    assert (await visitor.send(made, "approve")).status_code == 403, "the SOP does not allow that"
+    assert (await visitor.send(made, "skip")).status_code == 403, "the SOP does not allow that"
     assert await state(store, drill, "report") == "open"
 
 

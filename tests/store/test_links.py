@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from case_store import forms, links, tasks
+from case_store import cases, forms, links, tasks
 from case_store.actor import Actor
 from case_store.links import Answer, LinkKeys
 from case_store.models import AnswerLink, AuditEvent, Task
-from case_store.refusals import FourEyes, LinkRefused, NotYours, TextRequired
+from case_store.refusals import CodeRequired, FourEyes, LinkRefused, NotYours, TextRequired
 from case_store.store import CaseStore
 from tests.store import world
 from tests.store.world import ENGINE, LATER, NOW, World
@@ -137,20 +137,67 @@ async def test_other_parameters_void_the_link(store: CaseStore, drill: World):
     assert (await the(store, drill, "block")).state == "open"
 
 
+async def verified(store: CaseStore, name: str | None) -> None:
+    async with store.transaction() as tx:
+        assert await links.send_code(tx, name, by=WEB, at=LATER) == "sms", "the link went by mail"
+        digits = await world.code_of(tx)
+    async with store.transaction() as tx:
+        assert (await links.check_code(tx, name, digits, by=WEB, at=LATER)).verified
+
+
+async def test_an_approval_needs_a_code_of_another_way(store: CaseStore, drill: World):
+    name = await link(store, drill, "block", "mia")
+    for decision in ("approve", "reject"):
+        with pytest.raises(CodeRequired):
+            await use(store, name, decision)
+    async with store.transaction() as tx:
+        await links.send_code(tx, name, by=WEB, at=LATER)
+    async with store.transaction() as tx:
+        assert not (await links.check_code(tx, name, "1", by=WEB, at=LATER)).verified
+    with pytest.raises(CodeRequired):
+        await use(store, name, "approve")
+    await verified_later(store, name)
+    task = await the(store, drill, "block")
+    assert (task.decision, task.signed_by) == ("approved", "mia")
+
+
+async def verified_later(store: CaseStore, name: str | None) -> None:
+    async with store.transaction() as tx:
+        digits = await world.code_of(tx)
+        assert (await links.check_code(tx, name, digits, by=WEB, at=LATER)).verified
+    await use(store, name, "approve")
+
+
+async def test_a_code_of_somebody_else_signs_nothing(store: CaseStore, drill: World):
+    mia, max_ = await link(store, drill, "block", "mia"), await link(store, drill, "block", "max")
+    await verified(store, max_)
+    with pytest.raises(CodeRequired):
+        await use(store, mia, "approve")
+
+
+async def test_no_code_goes_where_nothing_is_signed(store: CaseStore, drill: World):
+    name = await link(store, drill, "report", "ada")
+    with pytest.raises(LinkRefused):
+        async with store.transaction() as tx:
+            await links.send_code(tx, name, by=WEB, at=LATER)
+
+
 async def test_nobody_approves_by_link_what_they_asked_for(store: CaseStore):
     async with store.transaction() as tx:
         made = await world.people(tx)
-    mia = made["mia"]
     async with store.transaction() as tx:
-        case = await world.cases.open_case(tx, world.sop(), "Suspicious mail", by=Actor.person(mia), at=NOW)
+        by = Actor.person(made["mia"])
+        case = await cases.open_case(tx, world.sop(), "Suspicious mail", by=by, at=NOW)
     drill = World(case, **made)
     async with store.transaction() as tx:
         task = await world.task(tx, drill, "block")
         await tasks.ask(tx, task, parameters={"url": "x"}, due_at=LATER, by=ENGINE, at=NOW)
-    name = await link(store, drill, "block", "mia")
+    mia, max_ = await link(store, drill, "block", "mia"), await link(store, drill, "block", "max")
+    await verified(store, mia)
     with pytest.raises(FourEyes):
-        await use(store, name, "approve")
-    await use(store, await link(store, drill, "block", "max"), "approve")
+        await use(store, mia, "approve")
+    await verified(store, max_)
+    await use(store, max_, "approve")
     assert (await the(store, drill, "block")).signed_by == "max"
 
 
