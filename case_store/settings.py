@@ -39,6 +39,7 @@ class Settings(BaseSettings):
         None,
         description="Where people reach the answer pages (casewright web); without it messages carry no such links.",
     )
+    web_port: int = Field(4280, ge=0, le=65535, description="Where `casewright web` listens, and `up` has it listen.")
     links_last: timedelta = Field(
         timedelta(days=3), ge=timedelta(minutes=1), description="How long a link in a message can be used."
     )

@@ -10,7 +10,7 @@ from console.call import Here
 async def web(
     *,
     host: Annotated[str, Parameter(help="The address to listen at.", show_default=True)] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="The port to listen at.", show_default=True)] = 4280,
+    port: Annotated[int | None, Parameter(help="The port to listen at; else CASEWRIGHT_WEB_PORT, or 4280.")] = None,
     call: Here,
 ) -> int:
     """Serve the pages behind the links in messages, until Ctrl-C.
@@ -20,5 +20,5 @@ async def web(
     """
     from console.web.server import serve
 
-    await serve(call, host, port)
+    await serve(call, host, call.settings.web_port if port is None else port)
     return 0
