@@ -423,7 +423,7 @@ VERBS: dict[str, Verb] = {
         lambda tx, s, by: links.answer(tx, s.made, links.Answer("done"), by=by, at=LATER), linked
     ),
     "links.answering.check_code": Verb(
-        lambda tx, s, by: links.check_code(tx, s.made, "0", by=by, at=LATER), coded, about_no_row=True
+        lambda tx, s, by: links.check_code(tx, s.made, "0", by=by, at=NOW), coded, about_no_row=True
     ),
     "links.answering.send_code": Verb(
         lambda tx, s, by: links.send_code(tx, s.made, by=by, at=LATER), linked_to_approve, about_no_row=True
