@@ -35,7 +35,7 @@ async def links_of(tx: Tx, case: Case, at: datetime) -> list[LinkRow]:
     )
     return [
         LinkRow(key, who, link.channel, tuple(link.decisions), link.minted_at, link.expires_at, _state(link, at))
-        for link, key, who in (await tx.session.execute(wanted)).tuples()
+        for link, key, who in await tx.session.execute(wanted)
     ]
 
 

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from case_store.errors import StoreError, StoreUnavailable
-from console.web import answers
+from console.web import answers, twilio_hooks
 from console.web.headers import Headers
 from console.web.site import Site, site_of
 
@@ -30,6 +30,8 @@ def make(site: Site) -> Starlette:
         routes=[
             Route("/a/{token}", _limited(answers.show), methods=["GET"]),
             Route("/a/{token}", _limited(answers.take), methods=["POST"]),
+            Route("/hooks/twilio/status", twilio_hooks.status, methods=["POST"]),
+            Route("/hooks/twilio/inbound", twilio_hooks.inbound, methods=["POST"]),
             Route("/style.css", style, methods=["GET"]),
             Route("/health", health, methods=["GET"]),
         ],

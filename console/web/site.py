@@ -34,6 +34,7 @@ class Site:
         clock: The time, asked for by the edge.
         per_address: How often one address may ask, in a minute.
         per_link: How often one link may be answered, in a minute.
+        per_sender: How many texts of one number are answered, in a minute: two machines may talk to each other.
     """
 
     store: CaseStore
@@ -42,6 +43,7 @@ class Site:
     clock: Callable[[], datetime]
     per_address: Limit = field(default_factory=lambda: Limit(300))
     per_link: Limit = field(default_factory=lambda: Limit(20))
+    per_sender: Limit = field(default_factory=lambda: Limit(5))
     templates: Environment = field(
         init=False,
         repr=False,

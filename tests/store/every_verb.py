@@ -31,6 +31,7 @@ from case_store import (
     overdue,
     people,
     privacy,
+    replies,
     stages,
     tasks,
 )
@@ -378,6 +379,11 @@ async def coded(tx: Tx, scene: Scene) -> str | None:
     return name
 
 
+async def reply(tx: Tx, scene: Scene, by: Actor) -> None:
+    sender = replies.Sender(scene.drill.bob, "sms", "SM1")
+    await replies.take(tx, sender, replies.read("hello"), by=by, at=LATER)
+
+
 VERBS: dict[str, Verb] = {
     "absence.set_away": Verb(on_bob(absence.set_away, start=LATER, until=None, deputy=None)),
     "absence.set_back": Verb(on_bob(absence.set_back), bob_away),
@@ -488,6 +494,7 @@ VERBS: dict[str, Verb] = {
     "sinks.state.rewind": Verb(
         lambda tx, s, by: sinks.rewind(tx, SINK.name, 1, by=by, at=LATER), delivered, about_no_row=True
     ),
+    "replies.taking.take": Verb(reply, writes_only_its_event=True),
     "stages.activate": Verb(on_stage(stages.activate, "analyse", due_at=None)),
     "stages.decide_condition": Verb(on_stage(stages.decide_condition, "contain", False, {})),
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),
