@@ -145,6 +145,12 @@ _WRONG: Final = "the code is wrong; it may be tried {left} more times"
 _TOO_OFTEN: Final = "the code was entered wrongly too often and is good no more"
 
 
+async def waits(tx: Tx, task: Task, person: Person, *, at: datetime) -> bool:
+    """Tell whether a code was sent that the person may still enter."""
+    code = await _newest(tx, task, person)
+    return code is not None and not code.used_at and not code.void_at and at < code.expires_at
+
+
 async def _end_earlier(tx: Tx, case: Case, task: Task, person: Person, at: datetime) -> None:
     sent = select(SignOffCode).where(
         SignOffCode.task_id == task.id,

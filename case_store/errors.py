@@ -94,6 +94,12 @@ class AuditKeyUnusable(StoreError):
     next_step = "put the key back from its copy; without it, exports from now on cannot be told from forged ones"
 
 
+class LinkKeyUnusable(StoreError):
+    """The key that signs links cannot be used."""
+
+    next_step = "put the file back from its copy, or remove it: a new key is made, and links sent so far end"
+
+
 class NotTheLogsKey(StoreError):
     """This machine holds another key than the one that signs for the audit log."""
 

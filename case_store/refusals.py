@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from case_store.errors import StoreError
 
@@ -46,6 +47,31 @@ class FourEyes(StoreError):
     """Whoever asked for it may not approve it."""
 
     next_step = "ask somebody else who may approve to decide"
+
+
+class LinkRefused(StoreError):
+    """A link cannot be used.
+
+    Attributes:
+        why: `unknown`, `used`, `revoked`, `expired`, `decided`, `changed` or `not_allowed`.
+    """
+
+    next_step = "decide in the Prefect UI, or ask whoever runs Casewright"
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(_LINKS[why])
+
+
+_LINKS: Final = {
+    "unknown": "this link is not one of ours, or not whole",
+    "used": "this link was used before; each works once",
+    "revoked": "this link was taken back",
+    "expired": "this link has expired",
+    "decided": "nothing is left to decide: the task was decided in another way, or waits for nobody",
+    "changed": "what was asked has changed since the link was sent",
+    "not_allowed": "this link does not allow that decision",
+}
 
 
 class PersonInactive(StoreError):

@@ -11,6 +11,7 @@ from case_store.errors import GuardsMissing, SchemaNotCurrent
 from case_store.migrations.force import postgresql as force_postgresql
 from case_store.migrations.force import sqlite as force_sqlite
 from case_store.migrations.lateness import guards as lateness
+from case_store.migrations.links import guards as links
 from case_store.migrations.privacy import guards as privacy
 from case_store.migrations.proof import guards
 from case_store.migrations.signing import guards as signing
@@ -18,7 +19,7 @@ from case_store.migrations.spine import postgresql, sqlite
 from case_store.migrations.timestamps import guards as timestamps
 from case_store.migrations.witness import guards as witness_guards
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest migration; a constant, so that nobody loads Alembic to open a case."""
 
 
@@ -77,7 +78,7 @@ def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.dialect.name == "sqlite":
         wanted = sqlite.triggers() | guards.sqlite_triggers() | witness_guards.sqlite_triggers()
         wanted |= force_sqlite.triggers() | privacy.sqlite_triggers() | timestamps.sqlite_triggers()
-        wanted |= lateness.sqlite_triggers() | signing.sqlite_triggers()
+        wanted |= lateness.sqlite_triggers() | signing.sqlite_triggers() | links.sqlite_triggers()
         found = _pairs(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     else:
         every = [
@@ -89,6 +90,7 @@ def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
             *timestamps.postgresql_triggers(),
             *lateness.postgresql_triggers(),
             *signing.postgresql_triggers(),
+            *links.postgresql_triggers(),
         ]
         wanted = {trigger.name: trigger.create for trigger in every}
         wanted |= {f"function {name}": body for name, body in _postgresql_functions().items()}

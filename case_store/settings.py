@@ -1,6 +1,7 @@
 """Settings, from the environment (`CASEWRIGHT_...`). Importing this loads no database code."""
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -34,7 +35,14 @@ class Settings(BaseSettings):
     actions: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Modules with actions of your own, separated by commas."
     )
-    public_url: str = Field("http://127.0.0.1:4280", description="Where people reach the console; used in messages.")
+    public_url: str | None = Field(
+        None,
+        description="Where people reach the answer pages (casewright web); without it messages carry no such links.",
+    )
+    web_port: int = Field(4280, ge=0, le=65535, description="Where `casewright web` listens, and `up` has it listen.")
+    links_last: timedelta = Field(
+        timedelta(days=3), ge=timedelta(minutes=1), description="How long a link in a message can be used."
+    )
     prefect_api_url: str = Field("http://127.0.0.1:4200/api", description="Where the Prefect server answers.")
     prefect_ui_url: str = Field("http://127.0.0.1:4200", description="Where people see the Prefect UI.")
 
@@ -121,6 +129,13 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Folder of the key that signs for the audit log; all relays need the same one."""
         return self.key_folder or self.home / "keys"
+
+    @field_validator("public_url")
+    @classmethod
+    def _require_an_address(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?", value):
+            raise ValueError("give the address as people type it, such as https://soar.example.org")
+        return value.rstrip("/") if value else None
 
     @field_validator("sops", mode="before")
     @classmethod

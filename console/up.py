@@ -79,6 +79,14 @@ class Site:
         )
         return server, deploy, serve
 
+    def pages(self, base: Mapping[str, str]) -> Plan | None:
+        """Return what serves the pages behind links; None where messages carry none."""
+        environment = self.environment(base)
+        if not environment.get("CASEWRIGHT_PUBLIC_URL"):
+            return None
+        command = (sys.executable, "-m", "console", "web", "--host", HOST)
+        return Plan("pages", command, environment, self.home / "logs" / "web.log", self.home, says="pages at")
+
     async def _healthy(self) -> bool:
         import httpx
 
@@ -170,7 +178,10 @@ async def running(
 async def _start(site: Site, supervisor: Supervisor) -> None:
     server, deploy, serve = site.plans(os.environ)
     await _together(supervisor.start(server), _upgrade(site))
-    await _together(supervisor.run_once(deploy), supervisor.start(serve))
+    pages = site.pages(os.environ)
+    await _together(
+        supervisor.run_once(deploy), supervisor.start(serve), *([supervisor.start(pages)] if pages is not None else [])
+    )
 
 
 async def _together(*parts: Coroutine[None, None, None]) -> None:

@@ -138,8 +138,10 @@ def _email(settings: Settings) -> EmailConfig | None:
     )
 
 
-def _status_callback(public_url: str) -> str | None:
+def _status_callback(public_url: str | None) -> str | None:
     """Return where Twilio may tell what became of a text; it reaches no machine that calls itself localhost."""
+    if public_url is None:
+        return None
     parts = urlsplit(public_url)
     if parts.scheme != "https" or is_this_machine(parts.hostname or ""):
         return None

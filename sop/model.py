@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 Kind = Literal["action", "manual", "form", "approval"]
+LinkDecision = Literal["done", "approve", "reject", "skip"]
 FieldType = Literal["text", "longtext", "choice", "multichoice", "yesno", "number", "date", "datetime"]
 
 
@@ -107,6 +108,8 @@ class Task(Element):
     """Whether a note is needed to complete the task."""
     mandatory: bool = False
     """Whether the task may not be skipped."""
+    by_link: Annotated[tuple[LinkDecision, ...], Field(strict=False)] = ()
+    """What its owner may decide by the link in a message, without logging in; whoever has the message has the link."""
     approval: Approval | None = None
     """Who must agree; with an action, it then runs with exactly the parameters that were approved."""
     action: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=80)] | None = None

@@ -36,6 +36,7 @@ def faults(task: Task, *, loose: bool = False) -> Iterator[FaultyTask]:
     if not loose:
         yield from _action_only(task)
         yield from _form_only(task)
+        yield from _by_link(task)
     yield from _never_enough(task)
     for name, field in (task.form or {}).items():
         yield from _field(name, field)
@@ -70,6 +71,24 @@ def _never_enough(task: Task) -> Iterator[FaultyTask]:
         yield FaultyTask(
             ("approval", "needed"), f"One person cannot give the {rule.needed} approvals that are needed.", step
         )
+
+
+_BY_LINK = {"approval": ("approve", "reject", "skip"), "manual": ("done", "skip"), "form": ("done", "skip")}
+
+
+def _by_link(task: Task) -> Iterator[FaultyTask]:
+    possible = _BY_LINK.get(task.kind, ())
+    for index, decision in enumerate(task.by_link):
+        path: Path = ("by_link", index)
+        if decision not in possible:
+            kind = "an approval" if task.kind == "approval" else f"a task of the kind {task.kind}"
+            step = f"Choose from {listed(possible)}." if possible else "Remove `by_link`: an action asks nobody."
+            yield FaultyTask(path, f"Nobody decides {kind} with {decision!r}.", step)
+        elif decision in task.by_link[:index]:
+            yield FaultyTask(path, f"{decision!r} is there twice.", "Remove one of the two.")
+        elif decision == "skip" and task.mandatory:
+            step = "Remove `skip`, or `mandatory`."
+            yield FaultyTask(path, "The task is mandatory, so nobody may skip it.", step)
 
 
 def _field(name: str, field: FormField) -> Iterator[FaultyTask]:

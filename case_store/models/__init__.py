@@ -3,6 +3,7 @@
 There are no relationships: a verb names the rows it reads, so no attribute hides a query.
 """
 
+from case_store.models.answers import AnswerLink
 from case_store.models.audit import (
     AuditCheckpoint,
     AuditCosignature,
@@ -47,6 +48,7 @@ from case_store.models.work import Execution, Outcome, Stage, StageState, Task, 
 __all__ = [
     "SEVERITIES",
     "Alert",
+    "AnswerLink",
     "Approval",
     "AuditCheckpoint",
     "AuditCosignature",

@@ -22,6 +22,7 @@ from case_store.store import CaseStore
 from case_store.tasks import recipients
 from flows.clock import now
 from flows.relay.lane import Lane
+from flows.relay.personal_links import personal_links
 from flows.relay.writing import Writer
 from flows.resources import Resources
 from notifiers.contract import Notifier
@@ -103,7 +104,7 @@ def lanes(own: Resources, channels: Mapping[str, Notifier]) -> list[Lane]:
 
 def lane_of(own: Resources, channel: str, notifier: Notifier | None) -> Lane:
     """Return the lane of a channel; without a notifier it gives its messages up."""
-    writer = Writer(own.settings.prefect_ui_url, own.settings.templates)
+    writer = Writer(own.settings.prefect_ui_url, own.settings.templates, personal_links(own, BY))
     return Lane(own.store, channel, notifier, writer, policy_of(own.settings), BY, now)
 
 

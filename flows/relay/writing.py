@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from case_store.models import Case, JsonMap, OutboxEntry, Person
@@ -15,10 +15,17 @@ from notifiers.render import CODE, HIDDEN, Rendered, render
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes messages; `link` is where people decide, `own` the folder of the installation's own templates."""
+    """Writes messages.
+
+    Attributes:
+        link: Where people decide.
+        own: The folder of the installation's own templates.
+        personal_link: Makes a link by which this person may answer; it gives None where nobody may.
+    """
 
     link: str
     own: Path | None = None
+    personal_link: Callable[[OutboxEntry, Person], Awaitable[str | None]] | None = None
 
     async def message(self, entry: OutboxEntry, person: Person, case: Case | None) -> Message:
         """Write the message of a promise.
@@ -27,7 +34,9 @@ class Writer:
             RenderRefused: The template, or a fact, is not as it has to be.
         """
         # In a thread: a template of the installation's own is filled in by a process that is waited for.
-        words = await asyncio.to_thread(self.words, entry.template, entry.context, case, person.language)
+        link = await self.personal_link(entry, person) if self.personal_link else None
+        writer = replace(self, link=link or self.link)
+        words = await asyncio.to_thread(writer.words, entry.template, entry.context, case, person.language)
         return Message(
             to=Recipient(person.name, person.email, person.phone),
             subject=words.subject,

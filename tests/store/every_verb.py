@@ -29,6 +29,7 @@ from case_store import (
     escalation,
     evidence,
     find,
+    links,
     notes,
     observables,
     outbox,
@@ -36,6 +37,7 @@ from case_store import (
     pausing,
     people,
     privacy,
+    replies,
     stages,
     tasks,
 )
@@ -421,6 +423,44 @@ async def reschedule(tx: Tx, scene: Scene, by: Actor) -> None:
     await pausing.reschedule(tx, case, "severity", put_off, by=by, at=LATER)
 
 
+LINK_KEYS = links.LinkKeys(("k" * 43,))
+
+
+async def linked(tx: Tx, scene: Scene) -> str | None:
+    """Mint a link to a task that was asked, and return the digest of its name."""
+    await asked(tx, scene, "report")
+    return LINK_KEYS.read_link(await minted(tx, scene, ENGINE) or "")
+
+
+async def minted(tx: Tx, scene: Scene, by: Actor) -> str | None:
+    report = await scene.task(tx, "report")
+    day = timedelta(days=1)
+    return await links.mint(tx, report, scene.drill.ada, "email", keys=LINK_KEYS, lasts=day, by=by, at=NOW)
+
+
+async def revoke_links(tx: Tx, scene: Scene, by: Actor) -> int:
+    return await links.revoke(tx, await scene.task(tx, "report"), "mailbox was broken into", by=by, at=LATER)
+
+
+async def linked_to_approve(tx: Tx, scene: Scene) -> str | None:
+    """Mint a link to an approval, for somebody whom a text reaches too."""
+    await asked(tx, scene, "block", parameters={"url": "x"})
+    day, block = timedelta(days=1), await scene.task(tx, "block")
+    token = await links.mint(tx, block, scene.drill.mia, "email", keys=LINK_KEYS, lasts=day, by=ENGINE, at=NOW)
+    return LINK_KEYS.read_link(token or "")
+
+
+async def coded(tx: Tx, scene: Scene) -> str | None:
+    name = await linked_to_approve(tx, scene)
+    await links.send_code(tx, name, by=ENGINE, at=NOW)
+    return name
+
+
+async def reply(tx: Tx, scene: Scene, by: Actor) -> None:
+    sender = replies.Sender(scene.drill.bob, "sms", "SM1")
+    await replies.take(tx, sender, replies.read("hello"), by=by, at=LATER)
+
+
 VERBS: dict[str, Verb] = {
     "absence.set_away": Verb(on_bob(absence.set_away, start=LATER, until=None, deputy=None)),
     "absence.set_back": Verb(on_bob(absence.set_back), bob_away),
@@ -481,6 +521,17 @@ VERBS: dict[str, Verb] = {
     "evidence.attach": Verb(
         lambda tx, s, by: evidence.attach(tx, s.drill.case, s.blobs, name="a", content=b"a", by=by, at=LATER)
     ),
+    "links.answering.answer": Verb(
+        lambda tx, s, by: links.answer(tx, s.made, links.Answer("done"), by=by, at=LATER), linked
+    ),
+    "links.answering.check_code": Verb(
+        lambda tx, s, by: links.check_code(tx, s.made, "0", by=by, at=NOW), coded, about_no_row=True
+    ),
+    "links.answering.send_code": Verb(
+        lambda tx, s, by: links.send_code(tx, s.made, by=by, at=LATER), linked_to_approve, about_no_row=True
+    ),
+    "links.minting.mint": Verb(minted, asks("report")),
+    "links.minting.revoke": Verb(revoke_links, linked),
     "notes.add": Verb(on_case(notes.add, "words", author=ENGINE)),
     "notes.revise": Verb(lambda tx, s, by: notes.revise(tx, s.made, "others", by=by, at=LATER), a_note),
     "observables.add": Verb(on_case(observables.add, [("ip", "192.0.2.1"), ("ip", "192.0.2.2")])),
@@ -539,6 +590,7 @@ VERBS: dict[str, Verb] = {
     "sinks.state.rewind": Verb(
         lambda tx, s, by: sinks.rewind(tx, SINK.name, 1, by=by, at=LATER), delivered, about_no_row=True
     ),
+    "replies.taking.take": Verb(reply, writes_only_its_event=True),
     "stages.activate": Verb(on_stage(stages.activate, "analyse", due_at=None)),
     "stages.decide_condition": Verb(on_stage(stages.decide_condition, "contain", False, {})),
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),

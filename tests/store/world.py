@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import select
+
 from case_store import cases, find
 from case_store.actor import Actor
-from case_store.models import Case, Person, Task
+from case_store.models import Case, OutboxEntry, Person, Task
 from case_store.store import CaseStore, Tx
 from sop.loader import LoadedSop, loads
 
@@ -38,6 +40,7 @@ stages:
           verdict: {type: choice, options: [phishing, spam], required: true}
           hosts: {type: number}
         note_required: true
+        by_link: [done, skip]
       - key: look-around
         title: Look for more of the kind
         depends_on: [confirm]
@@ -45,6 +48,7 @@ stages:
         title: Report it
         owner: user:ada
         mandatory: true
+        by_link: [done]
   - key: contain
     title: Containment
     when: tasks.confirm.verdict == "phishing"
@@ -54,6 +58,7 @@ stages:
         approval: {from: "role:manager", not_requester: true}
         action: http.request
         with: {url: "'https://gateway.example/block'"}
+        by_link: [approve, reject]
       - key: sign-off
         title: Sign off
         approval: {from: "user:mia"}
@@ -98,8 +103,8 @@ async def people(tx: Tx) -> dict[str, Person]:
     made = {
         "ada": new_person(tx, "ada", "tier1"),
         "bob": new_person(tx, "bob", "tier1", phone="+4930901820"),
-        "mia": new_person(tx, "mia", "manager"),
-        "max": new_person(tx, "max", "manager"),
+        "mia": new_person(tx, "mia", "manager", phone="+4930901821"),
+        "max": new_person(tx, "max", "manager", phone="+4930901822"),
         "eve": new_person(tx, "eve", email=None),
     }
     await tx.flush()
@@ -117,3 +122,10 @@ async def build(store: CaseStore, **options: object) -> World:
 
 async def task(tx: Tx, world: World, key: str) -> Task:
     return await find.task_of(tx, world.case, key)
+
+
+async def code_of(tx: Tx) -> str:
+    """Read the newest code to sign with out of the message that carries it."""
+    wanted = select(OutboxEntry).where(OutboxEntry.template == "code").order_by(OutboxEntry.id.desc()).limit(1)
+    digits: str = (await tx.session.scalars(wanted)).one().context["code"]["digits"]
+    return digits

@@ -1,0 +1,11 @@
+"""Links in messages by which one person may decide one task, once, without logging in.
+
+A link carries a random name, signed with a key of the installation. What it allows is in the database, under the digest
+of that name: neither the key nor the database alone is enough to make one.
+"""
+
+from case_store.links.answering import SIGNED, Answer, answer, check_code, look, send_code
+from case_store.links.keys import LinkKeys
+from case_store.links.minting import mint, revoke
+
+__all__ = ["SIGNED", "Answer", "LinkKeys", "answer", "check_code", "look", "mint", "revoke", "send_code"]

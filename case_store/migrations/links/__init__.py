@@ -1,0 +1,1 @@
+"""What the twelfth migration makes: links by which people answer."""

@@ -1,0 +1,29 @@
+"""How often somebody may ask. Counted in memory, by each process for itself: a restart forgets it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+WINDOW: Final = 60.0
+
+
+@dataclass
+class Limit:
+    """At most `most` in a minute for each key; a minute begins anew for all keys at once, so that nothing piles up."""
+
+    most: int
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(default=0.0, init=False)
+    _counts: Counter[str] = field(default_factory=Counter, init=False)
+
+    def allows(self, key: str) -> bool:
+        """Count one more for this key; False when it is one too many."""
+        now = self.clock()
+        if now - self._began >= WINDOW:
+            self._began, self._counts = now, Counter()
+        self._counts[key] += 1
+        return self._counts[key] <= self.most

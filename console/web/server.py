@@ -1,0 +1,65 @@
+"""Runs the application on a port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from case_store.links import LinkKeys
+from console.home import free_port
+from console.stopping import stop_signals
+from console.web.app import make
+from console.web.site import Site
+
+if TYPE_CHECKING:
+    from console.call import Call
+
+
+async def serve(call: Call, host: str, port: int) -> None:
+    """Serve until the process is told to end.
+
+    Raises:
+        PortTaken: Something else listens on the port.
+        LinkKeyUnusable: The key that signs links cannot be used.
+    """
+    port = free_port(port)
+    async with call.store() as store:
+        keys = LinkKeys.load(call.settings.keys)
+        app = make(Site(store, keys, call.settings, lambda: call.now))
+        # No access log: a line of it would hold the token of a link.
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+        where = call.settings.public_url or "nowhere yet: messages carry no links until CASEWRIGHT_PUBLIC_URL is set"
+        call.printer.say(f"pages at http://{host}:{port}, reached by people at {where}")
+        await _until_stopped(_Server(config))
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: after one, requests are answered to their end and the case store is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def _until_stopped(server: _Server) -> None:
+    async with stop_signals() as stop:
+        serving = asyncio.create_task(server.serve())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        server.should_exit = True
+        await serving
