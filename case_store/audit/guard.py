@@ -29,7 +29,18 @@ from case_store.errors import (
     ReadOnly,
     UnauditedChange,
 )
-from case_store.models import Audited, AuditEvent, AuditKey, AuditSink, Base, Breaker, OutboxEntry, Person, WrittenOnce
+from case_store.models import (
+    Audited,
+    AuditEvent,
+    AuditKey,
+    AuditSink,
+    Base,
+    Breaker,
+    OutboxEntry,
+    Person,
+    SopDocument,
+    WrittenOnce,
+)
 
 LEDGER = "ledger"
 _NOT_TOLD = ("id", "version")  # the event names them elsewhere
@@ -121,7 +132,7 @@ def _needs_telling(row: object, facts: Sequence[tuple[str, object]]) -> bool:
     return isinstance(row, Audited) or ((fact := _telling(row)) is not None and fact not in facts)
 
 
-_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker"})
+_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "sha256"})
 
 
 def _telling(row: object) -> tuple[str, object] | None:
@@ -135,6 +146,8 @@ def _telling(row: object) -> tuple[str, object] | None:
             return "breaker", row.channel
         case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
             return "new", row.vkey
+        case SopDocument():
+            return "sha256", row.digest
         case _:
             return None
 
