@@ -102,8 +102,7 @@ async def note(store: CaseStore, settings: Settings, process: str, *, by: Actor,
 def shown(settings: Settings) -> Shown:
     """Return the settings as the record shows them: text, numbers, lists of texts; durations in seconds."""
     found = {name: _plain(getattr(settings, name)) for name in sorted(SHOWN - {"database_url"})}
-    url = make_url(settings.database_url).set(username=None, password=None, query={})
-    return {**found, "database_url": url.render_as_string()}
+    return {**found, "database_url": _plain(make_url(settings.database_url).render_as_string(hide_password=True))}
 
 
 def _plain(value: object) -> object:

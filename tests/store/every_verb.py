@@ -19,6 +19,7 @@ from case_store import (
     alerts,
     audit,
     cases,
+    configuration,
     contacts,
     endings,
     evidence,
@@ -29,6 +30,8 @@ from case_store import (
     overdue,
     people,
     privacy,
+    sop_changes,
+    sops,
     stages,
     tasks,
 )
@@ -39,10 +42,12 @@ from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
 from case_store.models import AuditEvent, AuditSink, OutboxEntry
 from case_store.outbox import breaker, falling_over, quota
+from case_store.settings import Settings
 from case_store.sinks import address
 from case_store.sinks import state as sinks
 from case_store.store import CaseStore, Tx
 from case_store.tasks import ownership
+from sop.loader import loads
 from tests.store import world
 from tests.store.world import ENGINE, LATER, NOW, World
 
@@ -52,6 +57,7 @@ ALERT = ParsedAlert("wazuh", "1", "Odd", "low", "3", None, None, {})
 STATE = audit.RunState(
     state_id="s-1", run_kind="flow-run", run_id="r", run_name="CASE-1", state_type="RUNNING", state_name="Running"
 )
+OTHER_SOP = loads(f"{world.SOP_TEXT}# in other words\n", "drill.yaml")
 ANSWERS = {"verdict": "phishing", "hosts": "3"}
 
 
@@ -353,6 +359,10 @@ VERBS: dict[str, Verb] = {
     "audit.run_states.note_run_states": Verb(
         lambda tx, s, by: audit.note_run_states(tx, next_state(s), by=by), writes_only_its_event=True
     ),
+    "configuration.note": Verb(
+        on_store(lambda s, by: configuration.note(s.store, Settings(smtp_host="mx"), "relay", by=by, at=LATER)),
+        writes_only_its_event=True,
+    ),
     "contacts.mark_bad": Verb(on_bob(contacts.mark_bad, "email", why="550")),
     "contacts.mark_good": Verb(on_bob(contacts.mark_good, "email", why="it works"), unreachable),
     "contacts.opt_in": Verb(on_bob(contacts.opt_in, "sms", why="START"), unreachable),
@@ -427,6 +437,13 @@ VERBS: dict[str, Verb] = {
     "sinks.state.rewind": Verb(
         lambda tx, s, by: sinks.rewind(tx, SINK.name, 1, by=by, at=LATER), delivered, about_no_row=True
     ),
+    "sop_changes.note_deployed": Verb(
+        lambda tx, _, by: sop_changes.note_deployed(tx, [world.sop()], by=by, at=LATER), writes_only_its_event=True
+    ),
+    "sop_changes.note_library": Verb(
+        lambda tx, _, by: sop_changes.note_library(tx, [world.sop()], by=by, at=LATER), writes_only_its_event=True
+    ),
+    "sops.pin": Verb(lambda tx, _, by: sops.pin(tx, OTHER_SOP, by=by, at=LATER), about_no_row=True),
     "stages.activate": Verb(on_stage(stages.activate, "analyse", due_at=None)),
     "stages.decide_condition": Verb(on_stage(stages.decide_condition, "contain", False, {})),
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),

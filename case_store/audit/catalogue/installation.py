@@ -86,7 +86,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     kind(
         "run.state",
         "A run of the engine entered a state.",
-        Fact("run_kind", TEXT, "flow-run or task-run."),
+        Fact("run_kind", TEXT, "What kind of run: flow-run or task-run."),
         Fact("run_id", ID, "The run's id in Prefect."),
         Fact("run_name", TEXT, "Its name there."),
         Fact("state_type", TEXT, "The state, by Prefect's type."),
