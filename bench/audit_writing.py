@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from case_store import migrate
 from case_store.actor import Actor
+from case_store.audit import catalogue
+from case_store.audit.catalogue.kinds import COUNT, TEXT, Fact, kind
 from case_store.audit.chain import append
 from case_store.audit.checkpoints import Signer
 from case_store.audit.events import Event, Subject
@@ -25,6 +27,9 @@ from case_store.ids import new_id
 from case_store.models import Base, Case, Note, NoteRevision, SopDocument
 from case_store.settings import Settings
 from case_store.store import CaseStore
+
+_FACTS = (Fact("number", COUNT, "Which of them."), Fact("words", TEXT, "What fills it."))
+catalogue.add([kind("bench.happened", "A measurement had something to say.", *_FACTS, streams="case")])
 
 WRITERS = (1, 8)
 BY = Actor.system("bench")
@@ -216,6 +221,8 @@ async def _writers(store: CaseStore, count: int) -> list[Writer]:
             case = Case(number=number, title="Odd mail", severity="low", opened_at=_now(), opened_by=str(BY), **pinned)
             note = Note(case_id=case.id, author=str(BY), body=WORDS, written_at=_now())
             tx.session.add_all([sop, case, note])
+            facts = {"key": sop.key, "version": sop.version, "sha256": sop.digest}
+            tx.record("sop.pinned", None, by=BY, at=_now(), facts=facts)
             tx.record("case.opened", case, by=BY, at=_now())
             tx.record("note.added", note, by=BY, at=_now())
             found.append(Writer(case.id, note.id))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import ORMExecuteState, QueryContext, with_loader_criteria
 from case_store import find, reader, texts
 from case_store.actor import Actor
 from case_store.audit.guard import GuardedSession
-from case_store.audit.ledger import stream_of
+from case_store.audit.ledger import personal, stream_of
 from case_store.models import Alert, AuditEvent, Base, Case, Evidence, Person
 from case_store.reader import Reader
 from case_store.refusals import NobodyNamed
@@ -41,7 +41,7 @@ async def restrict(tx: Tx, case: Case, to: Sequence[Person | str], reason: str, 
     for role in (one for one in to if isinstance(one, str)):
         if not await find.people_with_role(tx, role):
             raise NobodyNamed(f"nobody has the role {role}")
-    facts = {"reason": texts.words(reason, "the reason")}
+    facts = {"reason": personal(case, texts.words(reason, "the reason"))}
     case = await find.case(tx, case.id, lock=True)
     tx.record("case.restricted", case, by=by, at=at, facts=facts)
     case.restricted_to = sorted(named | ({str(by)} if by.kind == "person" else set()))
@@ -55,7 +55,7 @@ async def unrestrict(tx: Tx, case: Case, reason: str, *, by: Actor, at: datetime
     Raises:
         TextRequired: There is no reason.
     """
-    facts = {"reason": texts.words(reason, "the reason")}
+    facts = {"reason": personal(case, texts.words(reason, "the reason"))}
     case = await find.case(tx, case.id, lock=True)
     if case.restricted_to is None:
         return False

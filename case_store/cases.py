@@ -79,7 +79,7 @@ async def open_case(
         severity=severity or (alert.severity if alert else sop.sop.severity),
         sop_key=sop.sop.key,
         sop_version=sop.sop.version,
-        sop_digest=(await sops.pin(tx, sop)).digest,
+        sop_digest=(await sops.pin(tx, sop, by=by, at=at)).digest,
         opened_at=at,
         opened_by=str(by),
     )

@@ -17,6 +17,7 @@ from case_store.store import Tx
 from case_store.wording import case_label
 
 COMPLETED: Final = "completed"
+_ENDED: Final[dict[CaseState, str]] = {"closed": "case.closed", "cancelled": "case.cancelled"}
 
 
 async def close(tx: Tx, case: Case, resolution: str, *, by: Actor, at: datetime) -> Case:
@@ -105,7 +106,7 @@ async def _end(
 ) -> Case:
     move_case(case, state)
     case.closed_at, case.resolution = at, words
-    tx.record(f"case.{state}", case, by=by, at=at)
+    tx.record(_ENDED[state], case, by=by, at=at)
     for task in tasks:
         if not lifecycle.closed("task", task.state):
             move_task(case, task, "cancelled")

@@ -243,6 +243,12 @@ class NotCanonical(GuardError):
     next_step = "use text, whole numbers, booleans, dates, lists and maps"
 
 
+class NotCatalogued(GuardError):
+    """An audit event is not as the catalogue of events says."""
+
+    next_step = "correct the name, or describe the event in case_store/audit/catalogue/ (see CONTRIBUTING)"
+
+
 class ReadOnly(GuardError):
     """A reading transaction changes nothing."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
+from case_store.actor import Actor
 from case_store.models import Case, SopDocument
 from case_store.refusals import NotFound
+from case_store.sop_changes import facts_of
 from case_store.store import Tx
 from case_store.wording import case_label
 from sop.loader import LoadedSop, loads
@@ -15,12 +18,13 @@ _KEPT: Final = 128
 _READ: Final[dict[str, LoadedSop]] = {}
 
 
-async def pin(tx: Tx, loaded: LoadedSop) -> SopDocument:
+async def pin(tx: Tx, loaded: LoadedSop, *, by: Actor, at: datetime) -> SopDocument:
     """Keep the document, once for all cases that run it. The caller holds the case numbers meanwhile."""
     document = await tx.session.get(SopDocument, loaded.digest)
     if document is None:
         document = SopDocument(digest=loaded.digest, key=loaded.sop.key, version=loaded.sop.version, text=loaded.text)
         tx.session.add(document)
+        tx.record("sop.pinned", None, by=by, at=at, facts=facts_of(loaded))
     return document
 
 

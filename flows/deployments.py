@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from io import StringIO
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from flows import blocks, names
 from flows.sop_text import describe
 from flows.worker import CasewrightWorker
 from sop.library import Library, directories
+from sop.loader import LoadedSop
 from sop.model import Sop
 
 _HEAD = "The deployments of the built-in SOPs. Written by: python -m flows deploy --write prefect.yaml\n"
@@ -51,8 +52,8 @@ def render(sops: Iterable[Sop]) -> str:
     return text.getvalue()
 
 
-async def deploy(settings: Settings) -> None:
-    """Deploy everything of this installation to the Prefect server in use.
+async def deploy(settings: Settings) -> Collection[LoadedSop]:
+    """Deploy everything of this installation to the Prefect server in use; returns the SOPs.
 
     Raises:
         DeployFailed: Prefect refused.
@@ -68,6 +69,7 @@ async def deploy(settings: Settings) -> None:
     process = await asyncio.create_subprocess_exec(*command, env=os.environ)
     if await process.wait() != 0:
         raise DeployFailed(DeployFailed.__doc__)
+    return library.sops.values()
 
 
 async def ensure_work_pool(client: PrefectClient) -> None:

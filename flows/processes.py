@@ -12,6 +12,7 @@ from flows import sweep as sweeping
 from flows.prefect_client import prefect_client
 from flows.relay.service import relay as relay_service
 from flows.resources import resources
+from flows.set_up import note_deployed, note_set_up
 from flows.worker import CasewrightWorker
 
 # Each run holds a few connections and some memory; more at once only wait for each other.
@@ -21,6 +22,7 @@ RUNS_AT_ONCE = 32
 async def serve(settings: Settings) -> None:
     """Be worker and relay in one process; prints `ready` when both work."""
     async with resources(settings) as own, prefect_client() as client, asyncio.TaskGroup() as group:
+        await note_set_up(own, "serve")
         await deployments.ensure_work_pool(client)
         working = CasewrightWorker(names.WORK_POOL, name=_name("serve"), limit=RUNS_AT_ONCE)
         group.create_task(working.start(printer=_say_ready))
@@ -29,7 +31,8 @@ async def serve(settings: Settings) -> None:
 
 async def worker(settings: Settings) -> None:
     """Be a worker; prints `ready` when it works."""
-    async with resources(settings), prefect_client() as client:
+    async with resources(settings) as own, prefect_client() as client:
+        await note_set_up(own, "worker")
         await deployments.ensure_work_pool(client)
         await CasewrightWorker(names.WORK_POOL, name=_name("worker"), limit=RUNS_AT_ONCE).start(printer=_say_ready)
 
@@ -37,13 +40,15 @@ async def worker(settings: Settings) -> None:
 async def relay(settings: Settings) -> None:
     """Be a relay; prints `ready` when it works."""
     async with resources(settings) as own, prefect_client() as client:
+        await note_set_up(own, "relay")
         _say_ready("relay")
         await relay_service(own, client)
 
 
 async def deploy(settings: Settings) -> None:
-    """Deploy all SOPs of this installation."""
-    await deployments.deploy(settings)
+    """Deploy all SOPs of this installation, and put on record which are new to Prefect."""
+    async with resources(settings) as own:
+        await note_deployed(own, await deployments.deploy(settings))
 
 
 async def sweep(settings: Settings) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +30,6 @@ GREATEST_INTEGER = 2**53 - 1
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
-_TYPE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -117,10 +115,7 @@ def require(event_type: str, by: Actor | None, at: datetime | None) -> tuple[Act
     Raises:
         UnattributedChange: Nobody did it.
         UntimedChange: It happened at no time, or at a time without a zone.
-        NotCanonical: The type is not of the form `thing.happened`.
     """
-    if not _TYPE.fullmatch(event_type):
-        raise NotCanonical(f"{event_type!r} is not the type of an event", next_step="write it like case.opened")
     if not isinstance(by, Actor):
         raise UnattributedChange(f"{event_type}: by={by!r} names nobody")
     if not isinstance(at, datetime) or at.tzinfo is None:

@@ -39,6 +39,7 @@ from case_store.models import (
     OutboxEntry,
     Person,
     SignOffCode,
+    SopDocument,
     WrittenOnce,
 )
 
@@ -132,10 +133,10 @@ def _needs_telling(row: object, facts: Sequence[tuple[str, object]]) -> bool:
     return isinstance(row, Audited) or ((fact := _telling(row)) is not None and fact not in facts)
 
 
-_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id"})
+_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id", "sha256"})
 
 
-def _telling(row: object) -> tuple[str, object] | None:
+def _telling(row: object) -> tuple[str, object] | None:  # noqa: PLR0911 - a table of kinds of rows
     """Return the fact by which an event tells of this change; None for rows, and changes, that are bookkeeping."""
     match row:
         case OutboxEntry() if _decided(row):
@@ -148,6 +149,8 @@ def _telling(row: object) -> tuple[str, object] | None:
             return "code_id", row.id
         case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
             return "new", row.vkey
+        case SopDocument():
+            return "sha256", row.digest
         case _:
             return None
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import inspect
 
 from case_store.actor import Actor
+from case_store.audit import catalogue
 from case_store.audit.commitments import Personal
 from case_store.audit.events import Event, Subject, require
 from case_store.errors import ReadOnly, TwoEventsForOneChange
@@ -73,9 +74,9 @@ class Ledger:
         author, time = require(event_type, by, at)
         if entity is not None and any(other.entity is entity for other in self.declared):
             raise TwoEventsForOneChange(f"{event_type}: {entity!r} already has an event in this flush")
-        self.declared.append(
-            Declared(event_id or new_id(), event_type, entity, author, time, stream_of(entity, case), dict(facts or {}))
-        )
+        stream, told = stream_of(entity, case), dict(facts or {})
+        catalogue.require(event_type, None if entity is None else entity_type(entity), stream, told)
+        self.declared.append(Declared(event_id or new_id(), event_type, entity, author, time, stream, told))
 
     def take(self) -> list[Declared]:
         """Hand over the declared events and forget them."""

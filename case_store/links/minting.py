@@ -12,6 +12,7 @@ from sqlalchemy import select
 from case_store import find, sops, texts
 from case_store.actor import Actor
 from case_store.audit.events import canonical
+from case_store.audit.ledger import personal
 from case_store.links.keys import LinkKeys
 from case_store.models import AnswerLink, Person, Task
 from case_store.notices import hides_content
@@ -75,7 +76,7 @@ async def revoke(tx: Tx, task: Task, reason: str, *, by: Actor, at: datetime) ->
     found = await _usable(tx, task, at)
     for link in found:
         link.revoked_at = at
-        tx.record("answer_link.revoked", link, by=by, at=at, facts={"reason": why})
+        tx.record("answer_link.revoked", link, by=by, at=at, facts={"reason": personal(link, why)})
     await tx.flush()
     return len(found)
 

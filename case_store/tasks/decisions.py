@@ -66,7 +66,8 @@ async def complete(
     if form is not None:
         task.form_values = dict(answers)
     _decide(task, "done", task.decision or decision, case, signed_by, via, at)
-    await _record(tx, case, task, f"task.{decision}", written, signed_by, via, by=by, at=at)
+    event = "task.done_by_hand" if by_hand else "task.completed"
+    await _record(tx, case, task, event, written, signed_by, via, by=by, at=at)
     return task
 
 

@@ -23,6 +23,11 @@ from case_store.tasks.ownership import approval_of, recipients, resolve
 from case_store.wording import task_label
 
 _AFTER: Final[dict[Outcome, TaskState]] = {"succeeded": "done", "failed": "failed", "unknown": "unknown_outcome"}
+_TOLD: Final[dict[TaskState, str]] = {
+    "done": "task.done",
+    "failed": "task.failed",
+    "unknown_outcome": "task.unknown_outcome",
+}
 
 
 async def start_action(
@@ -122,7 +127,7 @@ async def _closed_or_asking(tx: Tx, case: Case, task: Task, execution: Execution
         task.result, task.closed_at = execution.output, at
     else:
         await _ask_a_person(tx, case, task, at)
-    tx.record(f"task.{task.state}", task, by=by, at=at, facts={"execution": execution.number})
+    tx.record(_TOLD[task.state], task, by=by, at=at, facts={"execution": execution.number})
     await tx.flush()
     if outcome != "succeeded":
         await notices.needs_attention(tx, task, await recipients(tx, task), at)

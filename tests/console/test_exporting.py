@@ -59,7 +59,6 @@ def recorded(casewright, in_store, tmp_path, home, kept):
     assert casewright("case", "attach", "1", tmp_path / "letter.txt").code == 0
 
     async def many(tx):
-
         for number in range(EVENTS):
             tx.record(
                 "test.wrote", None, by=Actor.system("engine"), at=NOW, facts={"number": number, "text": "x\n=" * 9}

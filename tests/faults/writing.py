@@ -18,6 +18,7 @@ from case_store.errors import StoreError
 from case_store.models import AuditEvent, Case
 from case_store.settings import Settings
 from case_store.store import CaseStore, Tx
+from tests.store import kinds  # noqa: F401 - so that `test.acted` may be recorded
 from tests.store.life import Life
 from tests.store.world import ENGINE, NOW, World
 

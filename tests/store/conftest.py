@@ -18,6 +18,7 @@ from case_store import migrate, roles
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from tests import postgres
+from tests.store import kinds  # noqa: F401 - so that tests may record what only they do
 
 DATABASES = ("sqlite", "postgresql")
 PASSWORD = "a password of the tests"

@@ -23,6 +23,7 @@ from case_store import (
     cases,
     channel_tests,
     codes,
+    configuration,
     contacts,
     deadlines,
     endings,
@@ -38,6 +39,8 @@ from case_store import (
     people,
     privacy,
     replies,
+    sop_changes,
+    sops,
     stages,
     tasks,
 )
@@ -48,6 +51,7 @@ from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
 from case_store.models import AuditEvent, AuditSink, OutboxEntry
 from case_store.outbox import breaker, falling_over, quota
+from case_store.settings import Settings
 from case_store.sinks import address
 from case_store.sinks import state as sinks
 from case_store.store import CaseStore, Tx
@@ -67,6 +71,7 @@ sop: drill
 deadlines: [{name: Law, after: 72h, met_by: report}]
 escalation: [{after: 0, to: owner}]
 """
+OTHER_SOP = loads(f"{world.SOP_TEXT}# in other words\n", "drill.yaml")
 ANSWERS = {"verdict": "phishing", "hosts": "3"}
 
 
@@ -488,6 +493,10 @@ VERBS: dict[str, Verb] = {
     ),
     "codes.check": Verb(check_code, code_sent, about_no_row=True),
     "codes.send": Verb(send_code, asks("report"), about_no_row=True),
+    "configuration.note": Verb(
+        on_store(lambda s, by: configuration.note(s.store, Settings(smtp_host="mx"), "relay", by=by, at=LATER)),
+        writes_only_its_event=True,
+    ),
     "contacts.mark_bad": Verb(on_bob(contacts.mark_bad, "email", why="550")),
     "contacts.mark_good": Verb(on_bob(contacts.mark_good, "email", why="it works"), unreachable),
     "contacts.opt_in": Verb(on_bob(contacts.opt_in, "sms", why="START"), unreachable),
@@ -591,6 +600,13 @@ VERBS: dict[str, Verb] = {
         lambda tx, s, by: sinks.rewind(tx, SINK.name, 1, by=by, at=LATER), delivered, about_no_row=True
     ),
     "replies.taking.take": Verb(reply, writes_only_its_event=True),
+    "sop_changes.note_deployed": Verb(
+        lambda tx, _, by: sop_changes.note_deployed(tx, [world.sop()], by=by, at=LATER), writes_only_its_event=True
+    ),
+    "sop_changes.note_library": Verb(
+        lambda tx, _, by: sop_changes.note_library(tx, [world.sop()], by=by, at=LATER), writes_only_its_event=True
+    ),
+    "sops.pin": Verb(lambda tx, _, by: sops.pin(tx, OTHER_SOP, by=by, at=LATER), about_no_row=True),
     "stages.activate": Verb(on_stage(stages.activate, "analyse", due_at=None)),
     "stages.decide_condition": Verb(on_stage(stages.decide_condition, "contain", False, {})),
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),

@@ -23,13 +23,16 @@ def add_person(tx: Tx, handle: str = "ann", **columns: object) -> Person:
     """A person, declared and not yet flushed."""
     person = Person(**{"handle": handle, "name": handle.title(), **columns})
     tx.session.add(person)
-    tx.record("person.imported", person, by=BY, at=NOW)
+    tx.record("person.added", person, by=BY, at=NOW)
     return person
 
 
 async def add_case(tx: Tx, number: int = 1) -> tuple[Case, Stage, Task]:
     """A case with one stage and one task."""
     sop = SopDocument(digest=new_id().ljust(64, "0"), key="phishing", version=1, text="sop: phishing")
+    tx.session.add(sop)
+    told = {"key": sop.key, "version": sop.version, "sha256": sop.digest}
+    tx.record("sop.pinned", None, by=BY, at=NOW, facts=told)
     case = Case(
         number=number,
         title="Odd mail",

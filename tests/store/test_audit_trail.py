@@ -57,7 +57,7 @@ class TestTail:
             events = await audit.tail(tx)
         assert [event.type for event in events] == [
             *("case.opened", "stage.planned", "task.planned") * 2,
-            "person.imported",
+            "person.added",
         ]
         assert [event.id for event in events] == sorted(event.id for event in events)
         assert (events[0].actor, events[0].at, events[0].stream) == (BY, NOW, f"case/{cases[0].id}")
@@ -67,7 +67,7 @@ class TestTail:
         async with store.reading() as tx:
             first = await audit.tail(tx, limit=5)
             rest = await audit.tail(tx, first[-1].id)
-        assert [event.type for event in rest] == ["task.planned", "person.imported"]
+        assert [event.type for event in rest] == ["task.planned", "person.added"]
 
     async def test_of_one_case(self, store: CaseStore, cases: list[Case]):
         async with store.reading() as tx:
@@ -78,7 +78,7 @@ class TestTail:
     async def test_begins_before_the_last_events(self, store: CaseStore, cases: list[Case]):
         async with store.reading() as tx:
             start = await audit.last_id(tx, before=2)
-            assert [event.type for event in await audit.tail(tx, start)] == ["task.planned", "person.imported"]
+            assert [event.type for event in await audit.tail(tx, start)] == ["task.planned", "person.added"]
             assert await audit.last_id(tx, before=7) == 0
             assert await audit.tail(tx, await audit.last_id(tx)) == []
             assert len(await audit.tail(tx, await audit.last_id(tx, cases[0], before=1), cases[0])) == 1
@@ -225,9 +225,9 @@ class TestRunStates:
 async def test_streams_follow_the_thing(store: CaseStore, cases: list[Case]):
     async with store.transaction() as tx:
         person = add_person(tx, "bob")
-        tx.record("person.named", None, by=BY, at=NOW, case=cases[0])
-        tx.record("person.named", None, by=BY, at=NOW, case=cases[1].id)
-        tx.record("person.named", None, by=BY, at=NOW)
+        tx.record("test.noted", None, by=BY, at=NOW, case=cases[0])
+        tx.record("test.noted", None, by=BY, at=NOW, case=cases[1].id)
+        tx.record("test.noted", None, by=BY, at=NOW)
     async with store.reading() as tx:
         streams = [event.stream for event in (await audit.tail(tx))[-4:]]
     assert streams == [f"person/{person.id}", f"case/{cases[0].id}", f"case/{cases[1].id}", "system"]

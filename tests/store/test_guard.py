@@ -66,7 +66,7 @@ class TestAnAuditedChange:
             task = await the_task(tx)
             task.state = "open"
             task.due_at = LATER
-            tx.record("task.asked", task, by=Actor.run("f-1"), at=LATER, facts={"why": "its turn"})
+            tx.record("test.asked", task, by=Actor.run("f-1"), at=LATER, facts={"why": "its turn"})
         *_, before, event = await events(with_case)
         assert event == {
             "actor": {"id": "f-1", "kind": "run"},
@@ -82,7 +82,7 @@ class TestAnAuditedChange:
             "seq": before["seq"] + 1,
             "stream": f"case/{task.case_id}",
             "ts": "2026-03-02T09:35:00.123456Z",
-            "type": "task.asked",
+            "type": "test.asked",
         }
         assert task.version == 2
 
@@ -113,21 +113,21 @@ class TestAnAuditedChange:
     async def test_may_be_declared_before_it_is_made(self, with_case: CaseStore):
         async with with_case.transaction() as tx:
             task = await the_task(tx)
-            tx.record("task.asked", task, by=BY, at=LATER)
+            tx.record("test.asked", task, by=BY, at=LATER)
             task.state = "open"
         assert (await events(with_case))[-1]["changes"] == {"state": ["waiting", "open"]}
 
     async def test_an_event_of_facts_only_makes_no_version(self, with_case: CaseStore):
         async with with_case.transaction() as tx:
             task = await the_task(tx)
-            tx.record("task.looked_at", task, by=BY, at=LATER)
-            tx.record("relay.started", None, by=BY, at=LATER, facts={"cases": 3})
+            tx.record("test.looked_at", task, by=BY, at=LATER)
+            tx.record("test.started", None, by=BY, at=LATER, facts={"cases": 3})
             await tx.flush()
-            tx.record("task.looked_at", task, by=BY, at=LATER)
+            tx.record("test.looked_at", task, by=BY, at=LATER)
         first, second, third = (await events(with_case))[-3:]
         assert (first["entity"], first["changes"]) == ({"id": task.id, "type": "task", "version": None}, {})
         assert (second["entity"], second["stream"]) == (None, "system")
-        assert third["type"] == "task.looked_at"
+        assert third["type"] == "test.looked_at"
         assert task.version == 1
 
     async def test_may_be_declared_after_a_query_in_between(self, with_case: CaseStore):
@@ -136,7 +136,7 @@ class TestAnAuditedChange:
             task = await the_task(tx)
             task.state = "open"
             assert (await tx.session.scalars(select(Case.number))).all() == [1]
-            tx.record("task.asked", task, by=BY, at=LATER)
+            tx.record("test.asked", task, by=BY, at=LATER)
         assert (await events(with_case))[-1]["changes"] == {"state": ["waiting", "open"]}
 
     async def test_setting_a_value_to_itself_is_no_change(self, with_case: CaseStore):
@@ -150,7 +150,7 @@ class TestAnAuditedChange:
         async with with_case.transaction() as tx:
             task = await the_task(tx)
             task.due_at = LATER.astimezone(moscow)
-            tx.record("task.asked", task, by=BY, at=LATER.astimezone(moscow))
+            tx.record("test.asked", task, by=BY, at=LATER.astimezone(moscow))
         async with with_case.reading() as tx:
             due = (await the_task(tx)).due_at
         assert due == LATER
@@ -186,7 +186,7 @@ class TestRefused:
         async def work(tx: Tx) -> None:
             task = await the_task(tx)
             task.state = "open"
-            tx.record("task.asked", task, by=BY, at=LATER)
+            tx.record("test.asked", task, by=BY, at=LATER)
             (await tx.session.get_one(Case, task.case_id)).title = "Other"
 
         with pytest.raises(UnauditedChange, match=r"Case\("):
@@ -196,7 +196,7 @@ class TestRefused:
     async def test_a_deleted_row(self, with_case: CaseStore):
         async def work(tx: Tx) -> None:
             task = await the_task(tx)
-            tx.record("task.deleted", task, by=BY, at=LATER)
+            tx.record("test.deleted", task, by=BY, at=LATER)
             await tx.session.delete(task)
 
         with pytest.raises(AuditedRowDeleted):
@@ -206,7 +206,7 @@ class TestRefused:
     async def test_an_event_by_nobody(self, with_case: CaseStore, by):
         async with with_case.transaction() as tx:
             with pytest.raises(UnattributedChange):
-                tx.record("case.looked_at", None, by=by, at=LATER)
+                tx.record("test.said", None, by=by, at=LATER)
 
     def test_an_actor_without_id(self):
         with pytest.raises(UnattributedChange):
@@ -216,13 +216,13 @@ class TestRefused:
     async def test_an_event_at_no_time(self, with_case: CaseStore, at):
         async with with_case.transaction() as tx:
             with pytest.raises(UntimedChange):
-                tx.record("case.looked_at", None, by=BY, at=at)
+                tx.record("test.said", None, by=BY, at=at)
 
     async def test_a_column_with_a_naive_time(self, with_case: CaseStore):
         async def work(tx: Tx) -> None:
             task = await the_task(tx)
             task.due_at = datetime(2026, 3, 2)  # noqa: DTZ001
-            tx.record("task.asked", task, by=BY, at=LATER)
+            tx.record("test.asked", task, by=BY, at=LATER)
 
         with pytest.raises(NotCanonical):
             await in_transaction(with_case, work)
@@ -242,7 +242,7 @@ class TestRefused:
         async with with_case.transaction() as tx:
             task = await the_task(tx)
             task.state = "open"
-            tx.record("task.asked", task, by=BY, at=LATER)
+            tx.record("test.asked", task, by=BY, at=LATER)
             with pytest.raises(TwoEventsForOneChange):
                 tx.record("task.completed", task, by=BY, at=LATER)
             await tx.flush()
@@ -264,18 +264,13 @@ class TestRefused:
     async def test_a_fact_without_canonical_form(self, store: CaseStore, fact):
         with pytest.raises(NotCanonical):
             async with store.transaction() as tx:
-                tx.record("relay.started", None, by=BY, at=LATER, facts={"fact": fact})
-
-    async def test_an_event_type_that_nobody_can_say(self, store: CaseStore):
-        async with store.transaction() as tx:
-            with pytest.raises(NotCanonical):
-                tx.record("Started", None, by=BY, at=LATER)
+                tx.record("test.started", None, by=BY, at=LATER, facts={"what": fact})
 
     async def test_everything_in_a_reading_transaction(self, with_case: CaseStore):
         async with with_case.reading() as tx:
             task = await the_task(tx)
             with pytest.raises(ReadOnly):
-                tx.record("task.asked", task, by=BY, at=LATER)
+                tx.record("test.asked", task, by=BY, at=LATER)
             with pytest.raises(ReadOnly):
                 await tx.session.execute(update(Counter).values(value=1))
             task.state = "open"
@@ -357,7 +352,7 @@ class TestAroundTheUnitOfWork:
                 dedup_key="k", channel="email", recipient_id=person.id, template="assigned", next_at=LATER
             )
             tx.session.add(entry)
-            tx.record("notification.promised", entry, by=BY, at=NOW)
+            tx.record("test.changed", entry, by=BY, at=NOW)
         event = (await events(store))[-1]
         assert event["entity"] == {"id": entry.id, "type": "outbox", "version": None}
 

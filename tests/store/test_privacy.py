@@ -116,7 +116,7 @@ class TestCommitments:
 
     async def test_an_event_without_personal_values_costs_no_statement(self, store: CaseStore):
         async with store.transaction() as tx:
-            tx.record("relay.started", None, by=SYSTEM, at=NOW, facts={"cases": 3})
+            tx.record("test.started", None, by=SYSTEM, at=NOW, facts={"cases": 3})
             await tx.flush()
             assert tx._ledger.disclosures == []
         async with store.reading() as tx:

@@ -94,7 +94,7 @@ class TestWholeOrNotAtAll:
         async def work(tx: Tx) -> None:
             _case, _stage, task = await add_case(tx)
             task.state = "perhaps"
-            tx.record("task.changed", task, by=BY, at=LATER)
+            tx.record("test.changed", task, by=BY, at=LATER)
 
         with pytest.raises(ConstraintBroken, match="ck_tasks_state"):
             await in_transaction(store, work)
@@ -122,7 +122,7 @@ class TestWholeOrNotAtAll:
             task.note_id = note.id
             tx.session.add_all([revision, note])
             tx.record("note.added", note, by=BY, at=NOW)
-            tx.record("task.noted", task, by=BY, at=NOW)
+            tx.record("test.changed", task, by=BY, at=NOW)
         assert (await count(store, Note), await count(store, NoteRevision)) == (1, 1)
 
     async def test_a_row_of_an_earlier_transaction_is_no_way_around_the_version(self, store: CaseStore):
@@ -131,7 +131,7 @@ class TestWholeOrNotAtAll:
         async with store.transaction() as tx:
             task = await tx.session.get_one(Task, stale.id)
             task.state = "open"
-            tx.record("task.asked", task, by=BY, at=LATER)
+            tx.record("test.asked", task, by=BY, at=LATER)
 
         async def work(tx: Tx) -> None:
             tx.session.add(stale)

@@ -26,6 +26,7 @@ from case_store.actor import Actor
 from case_store.models import Counter
 from case_store.settings import Settings
 from case_store.store import CaseStore
+from tests.store import kinds
 
 async def main(url, times):
     store = await CaseStore.open(Settings(database_url=url))
@@ -35,7 +36,7 @@ async def main(url, times):
         async with store.transaction() as tx:
             counter = await tx.session.get_one(Counter, "case")
             counter.value += 1
-            tx.record("counter.raised", None, by=Actor.system("test"), at=datetime(2026, 3, 2, tzinfo=UTC))
+            tx.record("test.counted", None, by=Actor.system("test"), at=datetime(2026, 3, 2, tzinfo=UTC))
     await store.close()
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2])))
@@ -233,7 +234,7 @@ class TestWriting:
             async with store.transaction() as tx:
                 counter = (await tx.session.scalars(select(Counter).with_for_update())).one()
                 counter.value += 1
-                tx.record("counter.raised", None, by=BY, at=NOW)
+                tx.record("test.counted", None, by=BY, at=NOW)
 
         await asyncio.gather(*(count() for _ in range(40)))
         async with store.reading() as tx:

@@ -1,22 +1,14 @@
 """Events for tests of the formats: one of every type that the code records, and one with whatever a test says."""
 
-import ast
-import re
-from functools import cache
-from itertools import chain
-from pathlib import Path
-
 from sqlalchemy import inspect
 
 from case_store.actor import Actor
+from case_store.audit.catalogue import AREAS
 from case_store.audit.events import Event, Place, Subject
 from case_store.audit.formats import Names, Record
 from case_store.models import Audited, Base
-from case_store.models.case import CASE_STATES
-from case_store.models.work import TASK_STATES
 from tests.store.making import NOW
 
-ROOT = Path(__file__).parents[4]
 CASE, PERSON, ROW = "01a1-case", "01a1-person", "01a1-row"
 EVENT_ID = "01a20c22-f07f-76e4-8202-15fe1ebbffcc"
 TASK = Subject("task", ROW, 2)
@@ -24,8 +16,6 @@ ANA = Actor.person(PERSON)
 NAMES = Names({PERSON: "ana"}, {CASE: 12})
 WITHHELD = {"_sd": "WnBz0yBqSc9Lk1h5S1dV8W2mE6lPZ1sQ4rVxTz7uY3o"}
 SHA256 = "98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4"
-_TYPE = re.compile(r"[a-z]+\.[a-z_]+")
-_STATES = {"case": CASE_STATES, "task": TASK_STATES}
 _VALUES = {"JSON": {"a": [1, "two"]}, "BIGINT": 3, "INTEGER": 3, "BOOLEAN": True}
 _COLUMNS = {"severity": "high", "sha256": SHA256, "roles": ["tier1"], "outcome": "failed"}
 
@@ -48,46 +38,9 @@ def record(type_, changes=None, facts=None, *, by=ANA, subject=TASK, stream=f"ca
     return Record.of(body, idx=more.pop("idx", 41), names=more.pop("names", NAMES), **more)
 
 
-@cache
 def recorded_types() -> frozenset[str]:
-    """Return each type that some call of `record` in the code names; where it is made up, all that it can be."""
-    files = [
-        ast.parse(path.read_bytes()) for folder in ("case_store", "flows") for path in (ROOT / folder).rglob("*.py")
-    ]
-    named = [(tree, call.args[0]) for tree in files for call in ast.walk(tree) if _records(call)]
-    families = {arg.value.partition(".")[0] for _, arg in named if isinstance(arg, ast.Constant)} | {"notification"}
-    return frozenset(chain.from_iterable(_types(tree, arg, families) for tree, arg in named))
-
-
-def _records(node) -> bool:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "record"
-        and len(node.args) == 2
-    )
-
-
-def _types(tree, arg, families):
-    if isinstance(arg, ast.Constant):
-        return {arg.value}
-    if isinstance(arg, ast.JoinedStr):
-        family = arg.values[0].value.removesuffix(".")
-        return {f"{family}.{state}" for state in _STATES[family]}
-    if isinstance(arg, ast.IfExp):
-        return _types(tree, arg.body, families) | _types(tree, arg.orelse, families)
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return {one for one in texts if _TYPE.fullmatch(one) and one.partition(".")[0] in families} | (
-        _decisions() if not isinstance(arg, ast.Subscript) else set()
-    )
-
-
-def _decisions() -> set[str]:
-    """What the verbs of tasks hand on to where it is recorded."""
-    folder = ROOT / "case_store" / "tasks"
-    trees = [ast.parse(path.read_bytes()) for path in folder.glob("*.py")]
-    texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return {one for one in texts if isinstance(one, str) and re.fullmatch(r"task\.[a-z_]+", one)}
+    """Return each type that the code records."""
+    return frozenset(kind.type for kinds in AREAS.values() for kind in kinds)
 
 
 def variants(type_) -> list[Record]:

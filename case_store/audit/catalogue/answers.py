@@ -1,0 +1,75 @@
+"""Events about how people sign and answer: approvals by several, codes, links, and what they write back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from case_store.audit.catalogue.kinds import COUNT, ID, TEXT, Fact, Kind, kind
+
+_WHO: Final = Fact("who", TEXT, "The handle of the person.", personal="yes")
+_CHANNEL: Final = Fact("channel", TEXT, "The channel: email, sms and so on.")
+_CODE_ID: Final = Fact("code_id", ID, "The code that it was signed with.")
+PROOF: Final = (
+    _CODE_ID,
+    Fact("verified_by", TEXT, "The channel by which the code was sent."),
+    Fact("name", TEXT, "The name of the person who signed.", personal="yes"),
+)
+_CODE: Final = (Fact("code_id", ID, "The code."), Fact("task_id", ID, "The task it signs."), _WHO, _CHANNEL)
+
+KINDS: Final[tuple[Kind, ...]] = (
+    kind(
+        "approval.given",
+        "One of the people who are needed approved.",
+        _WHO,
+        Fact("number", COUNT, "Which of the approvals that are needed it is, from 1."),
+        Fact("needed", COUNT, "How many are needed."),
+        *PROOF,
+        about="approval",
+    ),
+    kind("approval.voided", "An approval no longer counts, because it was for other parameters.", about="approval"),
+    kind("code.sent", "A code to sign with was sent to a person.", *_CODE, streams="case"),
+    kind(
+        "code.wrong",
+        "A person entered another code than the one that was sent.",
+        *_CODE,
+        Fact("wrong", COUNT, "How often so far."),
+        streams="case",
+    ),
+    kind(
+        "code.verified",
+        "A person entered the code that was sent to them.",
+        *_CODE,
+        Fact("name", TEXT, "The name of the person.", personal="yes"),
+        streams="case",
+    ),
+    kind("answer_link.minted", "A message got a link by which its reader may decide.", about="answer_link"),
+    kind(
+        "answer_link.used",
+        "A person decided by a link.",
+        _CODE_ID,
+        Fact("code_by", TEXT, "The channel by which the code was sent."),
+        about="answer_link",
+    ),
+    kind(
+        "answer_link.revoked",
+        "Somebody took a link back before it was used.",
+        Fact("reason", TEXT, "Why.", personal="yes"),
+        about="answer_link",
+    ),
+    kind(
+        "reply.received",
+        "A person sent something back by a channel.",
+        _CHANNEL,
+        Fact("ref", TEXT, "What the provider calls it."),
+        Fact("kind", TEXT, "What it was taken for: acknowledge, comment, stop and so on."),
+        about="person",
+    ),
+    kind(
+        "reply.noted",
+        "What somebody sent back became a note, unverified.",
+        _CHANNEL,
+        _WHO,
+        Fact("note_id", ID, "The note."),
+        streams="case",
+    ),
+)

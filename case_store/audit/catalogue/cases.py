@@ -1,0 +1,83 @@
+"""Events about cases and their stages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from case_store.audit.catalogue.kinds import COUNT, FLAG, ID, TEXT, Fact, Kind, kind
+
+CONDITION: Final = Fact("condition", TEXT, "The condition in the SOP (CEL); absent when there is none.")
+NO_ANSWER: Final = Fact("no_answer", TEXT, "Why the condition had no answer, so that it counts as met.")
+ANSWERED: Final = (CONDITION, NO_ANSWER)
+
+STOOD: Final = (
+    Fact("reason", TEXT, "Why they stood still.", personal="yes"),
+    Fact("seconds", COUNT, "For how long, in seconds."),
+)
+WHY: Final = Fact("why", TEXT, "What changed it: paused, resumed, severity, ladder.")
+
+KINDS: Final[tuple[Kind, ...]] = (
+    kind(
+        "case.opened",
+        "A case was opened by an SOP.",
+        Fact("alert_id", ID, "The alert that it was opened for."),
+        about="case",
+    ),
+    kind("case.edited", "What is said about a case was changed: title, severity or owner.", about="case"),
+    kind("case.completed", "A case ended because all its stages are closed.", about="case"),
+    kind("case.closed", "Somebody closed a case before its SOP came to its end.", about="case"),
+    kind("case.cancelled", "Somebody called a case off.", about="case"),
+    kind(
+        "case.reopened",
+        "A case that had ended was opened again.",
+        Fact("reason", TEXT, "Why.", personal="yes"),
+        Fact("was", TEXT, "The state before: closed or cancelled."),
+        Fact("resolution", TEXT, "How it had ended.", personal="yes"),
+        about="case",
+    ),
+    kind("case.held", "A case was put under a legal hold: nothing in it is erased.", about="case"),
+    kind("case.released", "A case is no longer under a legal hold.", about="case"),
+    kind(
+        "case.restricted",
+        "Only some people may see a case from now on.",
+        Fact("reason", TEXT, "Why.", personal="yes"),
+        about="case",
+    ),
+    kind(
+        "case.unrestricted",
+        "Everybody may see a case again.",
+        Fact("reason", TEXT, "Why.", personal="yes"),
+        about="case",
+    ),
+    kind("case.read", "Somebody was shown a case that is restricted.", streams="case"),
+    kind("access.refused", "Somebody asked for a case that they may not see.", streams="case"),
+    kind("case.paused", "The clocks of a case stand still.", about="case"),
+    kind("case.resumed", "The clocks of a case go on.", *STOOD, about="case"),
+    kind("case.overdue", "A case was not closed in time.", about="case"),
+    kind("deadline.begun", "A deadline that a law or a contract sets runs for a case.", about="deadline"),
+    kind("deadline.moved", "A deadline counts from another moment.", about="deadline"),
+    kind("deadline.warned", "A deadline comes near, and people were told.", about="deadline"),
+    kind("deadline.missed", "A deadline was not met in time.", about="deadline"),
+    kind(
+        "deadline.met",
+        "What a deadline demands was done.",
+        Fact("late", FLAG, "Whether it was done too late."),
+        Fact("who", TEXT, "The handle of the person who says so.", personal="yes"),
+        about="deadline",
+    ),
+    kind(
+        "deadline.not_needed",
+        "The task that would meet a deadline is not to be done.",
+        Fact("task", TEXT, "The key of the task."),
+        about="deadline",
+    ),
+    kind("stage.overdue", "A stage was not finished in time.", about="stage"),
+    kind("stage.rescheduled", "The clock of a stage was changed.", WHY, about="stage"),
+    kind("stage.planned", "A stage of the SOP became a stage of the case.", about="stage"),
+    kind("stage.condition_met", "It was decided that a stage applies.", *ANSWERED, about="stage"),
+    kind("stage.not_applicable", "It was decided that a stage does not apply.", *ANSWERED, about="stage"),
+    kind("stage.started", "Work on a stage began.", about="stage"),
+    kind("stage.finished", "All tasks of a stage are closed.", about="stage"),
+    kind("stage.cancelled", "A stage was called off because its case ended.", about="stage"),
+    kind("stage.reopened", "A stage that was called off goes on, because its case was opened again.", about="stage"),
+)
