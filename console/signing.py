@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from case_store import codes
+from case_store import codes, tasks
 from case_store.actor import Actor
 from case_store.models import Person, Task
 from case_store.refusals import CodeRefused
@@ -17,6 +17,7 @@ LINK_CHANNEL: Final = "email"
 
 async def send(tx: Tx, task: Task, person: Person, *, at: datetime) -> str:
     """Promise the person a code; returns what to tell them."""
+    await tasks.refuse_without_code(tx, task, person)
     sent = await codes.send(tx, task, person, away_from=LINK_CHANNEL, by=Actor.person(person), at=at)
     return f"a code was sent to {person.handle} by {sent.channel}; it is good until {sent.expires_at:%H:%M} UTC"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from case_store import codes, models
+from case_store import codes, models, tasks
 from case_store.actor import Actor
 from case_store.errors import StoreError
 from case_store.refusals import CodeRefused, CodeRequired
@@ -28,6 +28,7 @@ async def check(
         StoreError: No code can be sent.
     """
     if code is None:
+        await tasks.refuse_without_code(tx, task, signer)
         sent = await codes.send(tx, task, signer, away_from=LINK_CHANNEL, by=by, at=at)
         said = f"a code was sent to {signer.handle} by {sent.channel}; it is good until {sent.expires_at:%H:%M} UTC"
         return CodeRequired(said, next_step="enter its eight digits in the form and send it again"), sent.channel

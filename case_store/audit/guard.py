@@ -36,6 +36,7 @@ from case_store.models import (
     AuditSink,
     Base,
     Breaker,
+    IdempotencyKey,
     OutboxEntry,
     Person,
     SignOffCode,
@@ -133,7 +134,7 @@ def _needs_telling(row: object, facts: Sequence[tuple[str, object]]) -> bool:
     return isinstance(row, Audited) or ((fact := _telling(row)) is not None and fact not in facts)
 
 
-_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id", "sha256"})
+_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id", "sha256", "reply"})
 
 
 def _telling(row: object) -> tuple[str, object] | None:  # noqa: PLR0911 - a table of kinds of rows
@@ -149,6 +150,8 @@ def _telling(row: object) -> tuple[str, object] | None:  # noqa: PLR0911 - a tab
             return "code_id", row.id
         case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
             return "new", row.vkey
+        case IdempotencyKey() if row.key.startswith("reply:"):
+            return "reply", row.key
         case SopDocument():
             return "sha256", row.digest
         case _:

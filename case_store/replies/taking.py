@@ -54,7 +54,7 @@ async def take(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -
     if await tx.session.get(IdempotencyKey, key) is not None:
         return None
     tx.session.add(IdempotencyKey(key=key, entity_type=Person.entity_type, entity_id=sender.person.id))
-    facts = {"channel": sender.channel, "ref": sender.ref, "kind": said.kind}
+    facts = {"reply": key, "channel": sender.channel, "ref": sender.ref, "kind": said.kind}
     tx.record("reply.received", sender.person, by=by, at=at, facts=facts)
     await tx.flush()
     match said.kind:

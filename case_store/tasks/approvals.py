@@ -17,7 +17,7 @@ from case_store.models import Approval, Case, JsonMap, Person, Task
 from case_store.moves import move_task
 from case_store.refusals import AlreadyApproved, FourEyes, ParametersChanged, WrongKind
 from case_store.store import Tx
-from case_store.tasks.ownership import approval_of, recipients
+from case_store.tasks.ownership import approval_of, recipients, refuse_requester, refuse_stranger
 from case_store.wording import task_label
 from sop import conditions, model
 from sop.errors import ConditionFailed
@@ -92,6 +92,36 @@ def refuse_unseen(case: Case, task: Task, seen: str | None) -> None:
     """
     if seen is not None and seen != parameters_sha256(task.parameters):
         raise ParametersChanged(f"the parameters of {task_label(case, task)} are no longer those that you saw")
+
+
+async def refuse_who_may_not(tx: Tx, case: Case, task: Task, signer: Person) -> model.Approval:
+    """Refuse everybody but those who may decide an approval; returns what the SOP says about it.
+
+    Raises:
+        FourEyes: The signer opened the case or did the work, and the SOP wants somebody else.
+        NotApprover: The SOP does not name the signer.
+        PersonInactive: The signer no longer works on cases.
+        WrongKind: It is no approval.
+    """
+    if task.kind != "approval":
+        raise WrongKind(f"{task_label(case, task)} asks for no approval", next_step="complete or skip it")
+    await refuse_stranger(tx, case, task, signer)
+    await refuse_requester(tx, case, task, signer)
+    await refuse_executor(tx, case, task, signer)
+    return await approval_of(tx, case, task)
+
+
+async def refuse_without_code(tx: Tx, task: Task, signer: Person) -> None:
+    """Refuse to send a code to somebody who may not sign with one.
+
+    Raises:
+        StoreError: They may not decide it; see `refuse_who_may_not`.
+        WrongKind: It is not signed with a code.
+    """
+    case, task = await find.locked(tx, task)
+    if not (await refuse_who_may_not(tx, case, task, signer)).sign_off_code:
+        step = "decide it without one: its SOP does not say sign_off_code"
+        raise WrongKind(f"{task_label(case, task)} is not signed with a code", next_step=step)
 
 
 async def refuse_executor(tx: Tx, case: Case, task: Task, signer: Person) -> None:

@@ -14,7 +14,7 @@ from case_store.refusals import MandatoryTask, TextRequired, WrongKind
 from case_store.store import Tx
 from case_store.tasks import approvals
 from case_store.tasks.guards import to_decide
-from case_store.tasks.ownership import approval_of, become_owner, refuse_requester, refuse_stranger
+from case_store.tasks.ownership import become_owner
 from case_store.wording import task_label
 from sop.model import Approval
 
@@ -222,14 +222,9 @@ async def _to_approve(
     at: datetime,
 ) -> tuple[Case, Task, Approval]:
     case, task = await to_decide(tx, task, signer, frozenset({"open"}))
-    if task.kind != "approval":
-        raise WrongKind(f"{task_label(case, task)} asks for no approval", next_step="complete or skip it")
-    await refuse_stranger(tx, case, task, signer)
-    await refuse_requester(tx, case, task, signer)
-    await approvals.refuse_executor(tx, case, task, signer)
+    rule = await approvals.refuse_who_may_not(tx, case, task, signer)
     approvals.refuse_unseen(case, task, seen)
     _refuse_without_note(case, task, note)
-    rule = await approval_of(tx, case, task)
     if rule.needed == 1:  # of several approvers it is nobody's own
         await become_owner(tx, case, task, signer, take_over=take_over, by=by, at=at)
     return case, task, rule

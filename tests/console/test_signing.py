@@ -106,3 +106,13 @@ def test_a_code_is_asked_for_sent_and_checked(casewright, paying, in_store):
     said = casewright("task", "approve", "1/release", "--code", code)
     assert (said.code, said.out) == (0, "1/release is done\n"), said.err
     assert code not in casewright("case", "timeline", "1").out
+
+
+@pytest.mark.parametrize(
+    ("task", "who", "why"),
+    [("1/both", "dana", "is not signed with a code"), ("1/release", "irene", "which irene is not")],
+)
+def test_no_code_goes_to_whoever_cannot_use_it(casewright, paying, task, who, why):
+    said = casewright("task", "code", task, "--as", who)
+    assert said.code == 1
+    assert why in said.err

@@ -599,7 +599,7 @@ VERBS: dict[str, Verb] = {
     "sinks.state.rewind": Verb(
         lambda tx, s, by: sinks.rewind(tx, SINK.name, 1, by=by, at=LATER), delivered, about_no_row=True
     ),
-    "replies.taking.take": Verb(reply, writes_only_its_event=True),
+    "replies.taking.take": Verb(reply, about_no_row=True),
     "sop_changes.note_deployed": Verb(
         lambda tx, _, by: sop_changes.note_deployed(tx, [world.sop()], by=by, at=LATER), writes_only_its_event=True
     ),

@@ -59,6 +59,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     kind(
         "reply.received",
         "A person sent something back by a channel.",
+        Fact("reply", TEXT, "The key by which it is taken once."),
         _CHANNEL,
         Fact("ref", TEXT, "What the provider calls it."),
         Fact("kind", TEXT, "What it was taken for: acknowledge, comment, stop and so on."),

@@ -12,10 +12,10 @@ Outcome = Literal["success", "failure", "unknown"]
 Change = Literal["create", "read", "update", "delete", "begin", "end", "suspend", "other"]
 
 _HAPPENED: Final[dict[Change, str]] = {
-    "create": "added attached imported kept opened planned received",
+    "create": "added attached imported kept opened pinned planned received",
     "read": "disclosed exported listed read shown viewed",
-    "update": "applied assigned changed condition_met edited export_resumed held linked overdue raw_kept reassigned"
-    " released repeated retried revised taken_over",
+    "update": "applied assigned changed condition_met deployed edited export_resumed held linked overdue raw_kept"
+    " reassigned released repeated retried revised taken_over",
     "delete": "deleted disposed erased removed",
     "begin": "reopened resumed running started",
     "end": "approved cancelled closed completed done ended failed finished given_up not_applicable rejected skipped"
