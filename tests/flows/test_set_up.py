@@ -19,8 +19,8 @@ async def _told(store: CaseStore) -> list[tuple[str, str, str]]:
     async with store.reading() as tx:
         bodies = [json.loads(body) for body in await tx.session.scalars(query)]
     facts = [body["facts"] for body in bodies]
-    whats = [one.get("process") or one["key"] for one in facts]
-    return [(body["type"], body["actor"]["id"], what) for body, what in zip(bodies, whats, strict=True)]
+    about = [one.get("process") or one["key"] for one in facts]
+    return [(body["type"], body["actor"]["id"], what) for body, what in zip(bodies, about, strict=True)]
 
 
 async def test_a_site_that_starts_tells_what_it_is_set_up_with_once(site: Site, desk: Desk) -> None:
