@@ -7,7 +7,8 @@ from case_store.models import Audited, Base, OutboxEntry
 ROWS = [mapper.class_.entity_type for mapper in Base.registry.mappers if issubclass(mapper.class_, Audited)]
 ROWS.append(OutboxEntry.__tablename__)
 ANYWHERE = ("case", "person", "system")
-FACTS = [Fact(name, TEXT, "Whatever a test says.") for name in ("cases", "n", "number", "text", "what", "why", "words")]
+NAMES = ("cases", "code_id", "n", "number", "text", "what", "why", "words")
+FACTS = [Fact(name, TEXT, "Whatever a test says.") for name in NAMES]
 FORGED = Fact("x", MAP, "What looks like a commitment.")
 
 KINDS = [

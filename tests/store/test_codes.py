@@ -61,7 +61,7 @@ async def test_the_right_code_is_verified_once_for_that_person_and_task(store: C
     assert (await told(store, "code.verified"))[0]["facts"]["channel"] == "sms"
     async with store.transaction() as tx:
         code = await use(tx, drill)
-        tx.record("task.signed", None, **BY, case=drill.case.id, facts={"code_id": code.id})
+        tx.record("test.told", None, **BY, case=drill.case.id, facts={"code_id": code.id})
     assert "no code of yours" in (await checked(store, drill, digits)).why
     async with store.transaction() as tx:
         with pytest.raises(CodeRequired):

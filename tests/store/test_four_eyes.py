@@ -218,7 +218,7 @@ async def test_parameters_that_changed_behind_the_approvals_do_not_run(desk: Des
     async with desk.store.transaction() as tx:
         task = await desk.task(tx, "block")
         task.parameters = {"url": "elsewhere"}
-        tx.record("task.noted", task, by=ENGINE, at=LATER)
+        tx.record("test.changed", task, by=ENGINE, at=LATER)
     with pytest.raises(NotAsApproved, match="other parameters"):
         await desk.start(WITH)
     with pytest.raises(NotAsApproved, match="fewer approvals"):

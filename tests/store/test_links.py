@@ -132,7 +132,7 @@ async def test_other_parameters_void_the_link(store: CaseStore, drill: World):
     async with store.transaction() as tx:
         task = await world.task(tx, drill, "block")
         task.parameters = {"url": "https://gateway.example/block-everything"}
-        tx.record("task.changed", task, by=ENGINE, at=LATER)
+        tx.record("test.changed", task, by=ENGINE, at=LATER)
     await refused(store, name, "changed", "approve")
     assert (await the(store, drill, "block")).state == "open"
 

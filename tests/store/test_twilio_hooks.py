@@ -33,7 +33,7 @@ async def drill(store: CaseStore) -> World:
     async with store.transaction() as tx:
         made.case = await find.case(tx, made.case.id, lock=True)
         made.case.severity = "high"
-        tx.record("case.severity_set", made.case, by=ENGINE, at=NOW)
+        tx.record("case.edited", made.case, by=ENGINE, at=NOW)
         await tx.flush()
         confirm = await world.task(tx, made, "confirm")
         await tasks.ask(tx, confirm, parameters=None, due_at=LATER, by=ENGINE, at=NOW)
