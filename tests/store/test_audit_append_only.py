@@ -8,8 +8,12 @@ from sqlalchemy import insert, select
 
 from case_store.audit.events import Place
 from case_store.errors import ConcurrentChange, DatabaseRefused
+from case_store.migrations.lateness import guards as lateness
+from case_store.migrations.links import guards as links
 from case_store.migrations.proof import tables as proof
+from case_store.migrations.signing import guards as signing
 from case_store.migrations.spine import guarded
+from case_store.migrations.timestamps import guards as timestamps
 from case_store.migrations.witness import guards as witness
 from case_store.models import AuditEvent, AuditStream, Base, Task
 from case_store.store import CaseStore
@@ -254,5 +258,6 @@ def test_the_triggers_guard_the_tables_that_the_models_name():
         mapper.class_.__tablename__: mapper.class_.entity_type
         for mapper in Base.registry.mappers
         if mapper.class_.__tablename__ in AUDITED_TABLES
-    } == guarded.AUDITED
-    assert {*guarded.WRITTEN_ONCE, *proof.WRITTEN_ONCE, *witness.WRITTEN_ONCE} == WRITTEN_ONCE_TABLES
+    } == guarded.AUDITED | {one.TABLE: one.ENTITY for one in (lateness, signing, links)}
+    written_once = {*guarded.WRITTEN_ONCE, *proof.WRITTEN_ONCE, *witness.WRITTEN_ONCE, timestamps.TABLE}
+    assert written_once == WRITTEN_ONCE_TABLES

@@ -15,10 +15,10 @@ from sqlalchemy import Table, UniqueConstraint
 from case_store import find, observables
 from case_store.audit.events import Place
 from case_store.models import Audited, Base
-from case_store.store import CaseStore
+from case_store.store import CaseStore, Tx
 from tests.store import world
 from tests.store.conftest import Sql, run_sql
-from tests.store.every_verb import Scene, running, waiting_alert
+from tests.store.every_verb import Prepare, Scene, asked, give_approval, linked, running, waiting_alert, watched
 from tests.store.forging import about, end_of, insertion
 from tests.store.test_attacks import filled
 from tests.store.test_every_verb import everything
@@ -123,6 +123,14 @@ async def test_an_event_has_a_whole_hash(sqlite_store: CaseStore, sqlite_databas
         await sql(insertion(about(stream), Place(place.seq, place.prev), sqlite=True, leaf=b"x"))
 
 
+async def approved(tx: Tx, scene: Scene) -> None:
+    await asked(tx, scene, "sign-off")
+    await give_approval(tx, scene, world.ENGINE)
+
+
+PREPARED: dict[str, Prepare] = {"deadlines": watched, "answer_links": linked, "approvals": approved}
+
+
 @pytest.mark.parametrize("table", sorted(UNIQUE_BESIDES_THE_ID))
 async def test_replace_does_not_push_out_who_is_there(sqlite_store: CaseStore, sqlite_database: str, table: str):
     """With an event of its own, a new row is allowed; but not at the cost of the one that has what is unique."""
@@ -131,6 +139,8 @@ async def test_replace_does_not_push_out_who_is_there(sqlite_store: CaseStore, s
         await running(tx, scene)
         await waiting_alert(tx, scene)
         await observables.add(tx, await find.case(tx, 1), [("ip", "192.0.2.1")], by=world.ENGINE, at=NOW)
+        if table in PREPARED:
+            await PREPARED[table](tx, scene)
     sql = run_sql(sqlite_database)
     stream, place = await end_of(sql, "system")
     await sql(insertion(about(stream, "new", 1, _entity_type(table)), place, sqlite=True))

@@ -106,12 +106,13 @@ def triggers() -> dict[str, str]:
         for name, (on, wrong, words) in _RULES.items()
     }
     taken = {
-        name: statement for table, columns in _UNIQUE.items() for name, statement in _not_taken(table, columns).items()
+        name: statement for table, columns in _UNIQUE.items() for name, statement in not_taken(table, columns).items()
     }
     return rules | taken | {"audit_events_queued": _QUEUED}
 
 
-def _not_taken(table: str, columns: tuple[str, ...]) -> dict[str, str]:
+def not_taken(table: str, columns: tuple[str, ...]) -> dict[str, str]:
+    """Return the triggers that keep REPLACE from pushing out the row that has these columns already."""
     words = {
         "table": table,
         "same": " AND ".join(_SAME.substitute(column=column) for column in columns),

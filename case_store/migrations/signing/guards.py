@@ -1,5 +1,6 @@
 """The triggers of the tenth migration: approvals are audited as cases and tasks are."""
 
+from case_store.migrations.force.sqlite import not_taken
 from case_store.migrations.spine import postgresql, sqlite
 from case_store.migrations.spine.postgresql import Trigger
 
@@ -9,7 +10,8 @@ TABLE, ENTITY = "approvals", "approval"
 def sqlite_triggers() -> dict[str, str]:
     """Return the statement that makes each trigger on SQLite, by its name."""
     as_of_people = {name: made for name, made in sqlite.triggers().items() if name.startswith("people_")}
-    return {name.replace("people", TABLE): _for_approvals(made) for name, made in as_of_people.items()}
+    audited = {name.replace("people", TABLE): _for_approvals(made) for name, made in as_of_people.items()}
+    return audited | not_taken(TABLE, ("task_id", "person_id", "round"))
 
 
 def postgresql_triggers() -> list[Trigger]:
