@@ -30,8 +30,10 @@ SHOWN: Final = frozenset(
         "actions",
         "alarm_role",
         "database_url",
+        "links_last",
         "mail_folder",
         "orphan_after",
+        "pagerduty_url",
         "prefect_api_url",
         "prefect_ui_url",
         "public_url",
@@ -47,15 +49,29 @@ SHOWN: Final = frozenset(
         "timestamp_url",
         "twilio_account_sid",
         "twilio_url",
+        "web_port",
         "witnesses",
     }
 )
 """Settings that stand in the record as they are; of URLs without user, password and query."""
 
 HIDDEN: Final = frozenset(
-    {"database_password", "smtp_from", "smtp_password", "smtp_user", "twilio_auth_token", "twilio_from"}
+    {
+        "apprise",
+        "database_password",
+        "on_call",
+        "pagerduty_key",
+        "slack_url",
+        "smtp_from",
+        "smtp_password",
+        "smtp_user",
+        "teams_url",
+        "twilio_auth_token",
+        "twilio_from",
+    }
 )
-"""Settings of which the record says only that they changed: secrets, and addresses that may be a person's."""
+"""Settings of which the record says only that they changed: secrets, URLs that are one, and addresses that may be a
+person's."""
 
 LEFT_OUT: Final[dict[str, str]] = {
     "application_password": "no running process uses it; casewright db harden does, once",
