@@ -89,7 +89,7 @@ async def test_else_the_message_names_the_prefect_ui(
 ):
     if why == "no page answers":
         own = replace(own, settings=own.settings.model_copy(update={"public_url": None}))
-    if why == "it is not for every eye":
+    if why == "the case is not for every eye":
         monkeypatch.setattr("case_store.links.minting.hides_content", lambda _case: True)
     if why == "no key":
         own.settings.keys.mkdir()
