@@ -134,7 +134,7 @@ class TestSops:
 
     def test_sops_of_ones_own_come_along_and_replace_those_of_the_same_key(self, casewright, tmp_path, monkeypatch):
         text = (BUILT_IN / "phishing.yaml").read_text("utf-8")
-        (tmp_path / "mine.yaml").write_text(text.replace("version: 1", "version: 7", 1))
+        (tmp_path / "mine.yaml").write_text(text.replace("version: 2", "version: 7", 1))
         (tmp_path / "broken.yaml").write_text("sop: broken\n")
         monkeypatch.setenv("CASEWRIGHT_SOPS", str(tmp_path))
         said = casewright("sop", "list", "--json")
