@@ -78,7 +78,7 @@ def test_show_has_one_shape(casewright, opened):
     page = casewright("case", "show", "1", "--json").json
     assert set(page) == {
         "case", "sop_version", "sop_digest", "opened_by", "resolution", "stages", "alerts", "observables", "evidence",
-        "notes",
+        "notes", "times",
     }  # fmt: skip
     stage = page["stages"][0]
     assert set(stage) == {"id", "key", "title", "state", "due_at", "started_at", "closed_at", "tasks"}
