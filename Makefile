@@ -7,6 +7,8 @@ DEV     := $(VENV)/.dev-ready
 PACKAGES := sop case_store notifiers flows console
 # Words passed on to the command, e.g.  make demo ARGS=--once   make test ARGS="-k outbox"
 ARGS    ?=
+# As many tests at once as there are processors, eight at most; make test AT_ONCE=0 runs one after the other.
+AT_ONCE ?= logical
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lock bench faults clean
@@ -29,7 +31,7 @@ demo: $(RUNTIME) ## start everything, let an alert become a case; ARGS=--once an
 	@$(BIN)/casewright demo $(ARGS)
 
 test: $(DEV)    ## run the tests; ARGS goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(AT_ONCE) --maxprocesses=8 --dist=loadgroup $(ARGS)
 
 check: $(DEV)   ## ruff, mypy, import contracts, spelling
 	$(BIN)/ruff check

@@ -37,6 +37,7 @@ def main() -> int:
         if given.command == "notify-test":
             from flows.notify_test import Asked, notify_test  # noqa: PLC0415 - loads Prefect
 
+            logging.getLogger().setLevel(logging.ERROR)  # it tells the steps itself
             return asyncio.run(notify_test(settings, Asked(given.person, given.channel, given.by)))
         return asyncio.run(_until_stopped(_process(given.command, settings)))
     except StoreError as error:

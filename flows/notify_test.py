@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +58,6 @@ async def notify_test(settings: Settings, asked: Asked) -> int:
         NoSuchChannel: The channel is not set up, or none is.
         StoreError: The case store cannot be used.
     """
-    logging.getLogger().setLevel(logging.ERROR)  # the steps are told here
     store = await CaseStore.open(settings)
     try:
         async with store.reading() as tx:

@@ -7,7 +7,7 @@ skipped test is a promise nobody keeps.
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from uuid import uuid4
@@ -35,6 +35,7 @@ CHROMIUM_ARGS = [
 ]
 
 ENGINE_FOLDERS = {"flows", "browser", "acceptance", "faults"}
+WITH_SERVERS = {"flows", "contracts"}
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("thorough", parent=hypothesis.settings.get_profile("default"), max_examples=2000)
@@ -66,10 +67,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if ENGINE_FOLDERS.intersection(item.path.parts):
             item.add_marker(pytest.mark.prefect)
+        if together := _share(item.path, fixtures):
+            item.add_marker(pytest.mark.xdist_group(together))
         if item.get_closest_marker("prefect"):
             # Prefect's client leaves sockets and streams to the garbage collector.
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+
+
+def _share(path: Path, fixtures: Sequence[str]) -> str | None:
+    """Name those who share a server that takes long to start: one process runs them, when several run tests at once."""
+    if "site" in fixtures:
+        return f"the site of {path.parent.name}"
+    return path.stem if WITH_SERVERS.intersection(path.parts) else None
 
 
 def missing(what: str, how: str) -> NoReturn:

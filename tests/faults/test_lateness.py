@@ -22,7 +22,14 @@ from sop.loader import loads
 from tests.faults import telling
 from tests.site import until
 from tests.store import world
-from tests.store.conftest import database_url, postgres_database, postgres_template, sqlite_database, sqlite_empty
+from tests.store.conftest import (
+    database_url,
+    postgres_database,
+    postgres_template,
+    sqlite_database,
+    sqlite_empty,
+    sqlite_template,
+)
 from tests.store.simulation import ninety_days
 from tests.store.world import ENGINE, NOW, SYSTEM
 
@@ -41,7 +48,14 @@ stages:
 """
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.faults.telling"])
-__all__ = ["database_url", "postgres_database", "postgres_template", "sqlite_database", "sqlite_empty"]
+__all__ = [
+    "database_url",
+    "postgres_database",
+    "postgres_template",
+    "sqlite_database",
+    "sqlite_empty",
+    "sqlite_template",
+]
 
 
 async def late(url: str, home: Path, number: int) -> CaseStore:

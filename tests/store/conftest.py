@@ -1,6 +1,7 @@
 """The case store on both databases, each test with one of its own."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -112,10 +113,22 @@ def sqlite_empty(tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'data' / 'casewright.db'}"
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty database that tests copy: migrating takes half a second each time."""
+    file = tmp_path_factory.mktemp("sqlite") / "template.db"
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, migrate.upgrade(f"sqlite+aiosqlite:///{file}")).result()
+    assert not list(file.parent.glob("*-wal")), "what it says is all in the one file"
+    return file
+
+
 @pytest.fixture
-async def sqlite_database(sqlite_empty: str) -> str:
+def sqlite_database(sqlite_empty: str, sqlite_template: Path) -> str:
     """URL of a migrated SQLite database of this test's own."""
-    await migrate.upgrade(sqlite_empty)
+    file = Path(make_url(sqlite_empty).database or "")
+    file.parent.mkdir(parents=True)
+    shutil.copyfile(sqlite_template, file)
     return sqlite_empty
 
 

@@ -32,6 +32,10 @@ async def urgent(store: CaseStore) -> World:
         bob = await tx.session.get_one(Person, drill.bob.id)
         bob.manager_id = drill.mia.id
         tx.record("person.changed", bob, by=SYSTEM, at=NOW)
+        for handle in ("mia", "max"):
+            manager = await tx.session.get_one(Person, drill[handle].id)
+            manager.phone = None
+            tx.record("person.changed", manager, by=SYSTEM, at=NOW)
         await tx.flush()
         report = await world.task(tx, drill, "report")
         await tasks.reassign(tx, report, bob, by=SYSTEM, at=NOW)
