@@ -24,6 +24,7 @@ from tests.site import until
 from tests.store import world
 from tests.store.conftest import (
     database_url,
+    postgres_copies,
     postgres_database,
     postgres_template,
     sqlite_database,
@@ -50,6 +51,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.faults.telling"])
 __all__ = [
     "database_url",
+    "postgres_copies",
     "postgres_database",
     "postgres_template",
     "sqlite_database",
