@@ -144,7 +144,7 @@ def sqlite_database(sqlite_empty: str, sqlite_template: Path) -> str:
     """URL of a migrated SQLite database of this test's own."""
     file = Path(make_url(sqlite_empty).database or "")
     file.parent.mkdir(parents=True)
-    shutil.copyfile(sqlite_template, file)
+    shutil.copy(sqlite_template, file)  # with its mode: nobody else reads it
     return sqlite_empty
 
 
