@@ -85,6 +85,15 @@ async def read_as(tx: Tx, person: Person | None, *, looks: bool = True) -> Reade
     return found
 
 
+async def restricted(tx: Tx) -> frozenset[str]:
+    """Return the ids of the cases that are restricted, by the table or by the record."""
+    kinds = ("case.restricted", "case.unrestricted")
+    wanted = select(AuditEvent.stream, AuditEvent.type).where(AuditEvent.type.in_(kinds)).order_by(AuditEvent.id)
+    last = dict((await tx.session.execute(wanted)).tuples().all())
+    by_record = {stream.partition("/")[2] for stream, kind in last.items() if kind == "case.restricted"}
+    return frozenset(by_record | set(await tx.session.scalars(select(Case.id).where(Case.restricted_to.is_not(None)))))
+
+
 def record(tx: Tx, met: Reader, *, by: Actor, at: datetime) -> None:
     """Put on record what restricted cases somebody was shown, and which they asked for in vain."""
     for kind, cases in (("case.read", met.seen), ("access.refused", met.refused)):

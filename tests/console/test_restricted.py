@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from zipfile import ZipFile
 
 import pytest
@@ -173,6 +175,28 @@ def test_checks_of_the_whole_look_at_all_of_it(restricted, casewright):
     for what in ("--state", "--log"):
         said = casewright("audit", "verify", what, "--as", "otto")
         assert said.code == 0, said.out + said.err
+
+
+def tampered(home, *statements: str) -> None:
+    """Change something as whoever holds the file can, who puts the triggers back."""
+    with closing(sqlite3.connect(home / "casewright.db")) as connection, connection:
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in (*statements, *(made for _, made in triggers)):
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("also", ["", "UPDATE cases SET restricted_to = NULL"])
+def test_a_check_of_the_whole_names_columns_of_it_and_no_content(restricted, casewright, home, also):
+    words = "UPDATE notes SET body = 'other words'", "UPDATE cases SET title = title || ' and more'"
+    tampered(home, *words, "UPDATE note_revisions SET body = 'yet other words'", *filter(None, [also]))
+    said = casewright("audit", "verify", "--state", "--as", "otto")
+    assert said.code != 0
+    assert "title is not what its events say" in said.out
+    assert "body is not what its events say" in said.out
+    assert 'title is "Odd mail and more", and by its events "Odd mail"' in said.out
+    assert not re.search(f"{SECRET}|words", said.out + said.err)
 
 
 def test_it_can_be_for_everybody_again(restricted, casewright):
