@@ -49,7 +49,12 @@ KINDS: Final[tuple[Kind, ...]] = (
         Fact("reason", TEXT, "Why.", personal="yes"),
         about="case",
     ),
-    kind("case.read", "Somebody was shown a case that is restricted.", streams="case"),
+    kind(
+        "case.read",
+        "Somebody was shown a case that is restricted.",
+        Fact("export", ID, "The event of the export that it is in, where it was shown by one of more than this case."),
+        streams="case",
+    ),
     kind("access.refused", "Somebody asked for a case that they may not see.", streams="case"),
     kind("case.paused", "The clocks of a case stand still.", about="case"),
     kind("case.resumed", "The clocks of a case go on.", *STOOD, about="case"),
