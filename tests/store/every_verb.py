@@ -584,6 +584,9 @@ VERBS: dict[str, Verb] = {
     ),
     "overdue.mark_overdue": Verb(on_task(overdue.mark_overdue, "report"), asks("report")),
     "people.import_": Verb(lambda tx, s, by: people.import_(tx, people.parse_csv(LISTED), {"tier1"}, by=by, at=LATER)),
+    "privacy.content.erase_alert": Verb(
+        lambda tx, s, by: privacy.erase_alert(tx, s.made, basis="asked", by=by, at=LATER), waiting_alert
+    ),
     "privacy.content.erase_case": Verb(on_case(privacy.erase_case, basis="asked"), ended_with_words),
     "privacy.content.redact": Verb(
         lambda tx, s, by: privacy.redact(tx, s.drill.case, s.made.id, basis="asked", by=by, at=LATER), a_note

@@ -57,7 +57,8 @@ def require(event_type: str, row: str | None, stream: str, facts: Mapping[str, o
 
     Raises:
         NotCatalogued: Its type is unknown, it has an unknown fact, is about another kind of row, goes to another kind
-            of stream, or a fact is personal and not marked as such, or the other way round.
+            of stream, or a fact is personal and not marked as such, or the other way round, or marked as about a row
+            that no erasure reaches.
     """
     found = _KNOWN.get(event_type)
     if found is None:
@@ -76,6 +77,8 @@ def _require_marked(event_type: str, fact: Fact, value: object) -> None:
     if isinstance(value, Personal):
         if fact.personal == "no":
             raise NotCatalogued(f"{event_type}: the fact {fact.name!r} is not personal, but marked so")
+        if value.about[0] not in content.ERASED:
+            raise NotCatalogued(f"{event_type}: {fact.name!r} is about a row of {value.about[0]}, which nothing erases")
     elif fact.personal == "yes" and not says_nothing(value):
         raise NotCatalogued(f"{event_type}: the fact {fact.name!r} is personal, but not marked so")
 

@@ -9,6 +9,21 @@ from case_store.audit.catalogue.kinds import COUNT, FLAG, LIST, SHA256, TEXT, Fa
 _BYTES: Final = Fact("sha256", SHA256, "The hash of the bytes as they came.")
 _EITHER: Final = ("case", "system")
 
+ERASED: Final = (
+    "alert",
+    "answer_link",
+    "approval",
+    "case",
+    "deadline",
+    "evidence",
+    "execution",
+    "note",
+    "observable",
+    "person",
+    "task",
+)
+"""Kinds of row that some erasure reaches; only about these may anything personal be recorded."""
+
 KINDS: Final[tuple[Kind, ...]] = (
     kind("alert.received", "An alert came in for the first time.", about="alert", streams="system"),
     kind("alert.raw_kept", "The bytes of an alert were kept as evidence.", _BYTES, about="alert", streams="system"),
@@ -40,7 +55,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         Fact("disclosures", COUNT, "How many values in events were erased."),
         Fact("pointers", LIST, "Where in the events they stood (JSON pointers)."),
         Fact("sha256", SHA256, "The hash of the bytes, where evidence was erased."),
-        about=("alert", "case", "evidence", "execution", "note", "observable", "person", "task"),
+        about=ERASED,
         streams=("case", "person", "system"),
     ),
     kind("privacy.pseudonymised", "A pseudonym took the place of the person who had signed a task.", about="task"),

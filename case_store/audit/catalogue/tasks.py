@@ -68,7 +68,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     kind(
         "task.parameters_changed",
         "What an approval is about was determined anew.",
-        Fact("sha256", SHA256, "The hash of the parameters."),
+        Fact("sha256", SHA256, "The hash of the parameters, by which they could be guessed.", personal="yes"),
         about="task",
     ),
     kind("task.overdue", "A task was not closed in time.", about="task"),
