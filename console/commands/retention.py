@@ -56,14 +56,14 @@ async def run(
             confirm(call.printer, f"{due.words(period)} are erased for good.")
         files = await _erase(store, due.wanted, f"retention: over {period} ago", by, call)
     if as_json:
-        erased = {"erased": [one.number for one in due.cases], "alerts": [one.id for one in due.alerts]}
-        call.printer.json({**erased, "held": [one.number for one in due.held]})
+        numbers = {"erased": [one.number for one in due.cases], "held": [one.number for one in due.held]}
+        call.printer.json({**numbers, "alerts": [one.id for one in due.alerts]})
         return
-    erased = numbered(files, "file of evidence", "files of evidence")
-    call.printer.say(
-        f"{numbered(len(due.cases), 'case')}, {numbered(len(due.alerts), 'alert')} without a case and {erased} erased; "
-        f"{numbered(len(due.held), 'case')} kept by a legal hold"
+    of_evidence = numbered(files, "file of evidence", "files of evidence")
+    erased = (
+        f"{numbered(len(due.cases), 'case')}, {numbered(len(due.alerts), 'alert')} without a case and {of_evidence}"
     )
+    call.printer.say(f"{erased} erased; {numbered(len(due.held), 'case')} kept by a legal hold")
 
 
 class _Due:

@@ -539,6 +539,14 @@ VERBS: dict[str, Verb] = {
     "links.answering.send_code": Verb(
         lambda tx, s, by: links.send_code(tx, s.made, by=by, at=LATER), linked_to_approve, about_no_row=True
     ),
+    "links.visits.opened": Verb(
+        lambda tx, s, by: links.opened(tx, s.made, count=1, by=by, at=LATER), linked, writes_only_its_event=True
+    ),
+    "links.visits.refused": Verb(
+        lambda tx, s, by: links.refused(tx, s.made, "used", count=1, by=by, at=LATER),
+        linked,
+        writes_only_its_event=True,
+    ),
     "links.minting.mint": Verb(minted, asks("report")),
     "links.minting.revoke": Verb(revoke_links, linked),
     "notes.add": Verb(on_case(notes.add, "words", author=ENGINE)),

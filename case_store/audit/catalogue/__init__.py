@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from case_store.audit.catalogue import answers, cases, content, installation, messages, people, tasks
-from case_store.audit.catalogue.kinds import Fact, Kind, kind
+from case_store.audit.catalogue.kinds import OTHER, Fact, Kind, Sense, kind
 from case_store.audit.commitments import Personal, says_nothing
 from case_store.errors import NotCatalogued
 
-__all__ = ["AREAS", "Fact", "Kind", "add", "kind", "known", "require"]
+__all__ = ["AREAS", "Fact", "Kind", "add", "kind", "known", "require", "sense_of"]
 
 AREAS: Final[Mapping[str, tuple[Kind, ...]]] = {
     "Cases and stages": cases.KINDS,
@@ -44,6 +44,12 @@ def add(kinds: Iterable[Kind]) -> None:
 def known() -> frozenset[str]:
     """Return the type of every kind."""
     return frozenset(_KNOWN)
+
+
+def sense_of(event_type: str) -> Sense:
+    """Return what kind of change a kind of event is and how it went; of one that is not here nobody knows."""
+    found = _KNOWN.get(event_type)
+    return OTHER.unknown if found is None else found.sense
 
 
 def require(event_type: str, row: str | None, stream: str, facts: Mapping[str, object]) -> None:

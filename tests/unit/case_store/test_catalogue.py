@@ -11,7 +11,7 @@ from case_store import privacy
 from case_store.audit import catalogue
 from case_store.audit.catalogue import AREAS
 from case_store.audit.catalogue.content import ERASED
-from case_store.audit.catalogue.kinds import TEXT, Fact, kind
+from case_store.audit.catalogue.kinds import TEXT, UPDATE, Fact, kind
 from case_store.audit.catalogue.reference import page
 from case_store.audit.commitments import Personal
 from case_store.audit.private import personal_columns
@@ -154,8 +154,8 @@ def test_what_is_personal_is_about_what_an_erasure_reaches():
 
 def test_kinds_that_contradict_each_other_are_refused():
     with pytest.raises(ValueError, match="in the catalogue already"):
-        catalogue.add([kind("case.opened", "Again.", about="case")])
+        catalogue.add([kind("case.opened", UPDATE, "Again.", about="case")])
     with pytest.raises(ValueError, match="write it like"):
-        kind("opened", "Without a thing.")
+        kind("opened", UPDATE, "Without a thing.")
     with pytest.raises(ValueError, match="a fact twice"):
-        kind("case.told", "Twice the same.", *[Fact("n", TEXT, "One.")] * 2)
+        kind("case.told", UPDATE, "Twice the same.", *[Fact("n", TEXT, "One.")] * 2)
