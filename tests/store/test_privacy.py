@@ -37,8 +37,8 @@ from case_store.models import (
 from case_store.store import CaseStore, Tx
 from sop.loader import loads
 from tests.store import forging, world
+from tests.store.busy import Busy
 from tests.store.conftest import Sql
-from tests.store.life import Life
 from tests.store.world import ENGINE, LATER, NOW, SYSTEM, World
 
 SIGNER = Signer("test/audit", Ed25519PrivateKey.generate())
@@ -410,14 +410,15 @@ class TestErasingContent:
 async def test_whatever_was_done_erasures_reach_all_of_it(store: CaseStore, seed: int):
     """No value stays disclosed that neither the erasure of its case or alert nor that of its person takes away."""
     drill = await world.build(store)
-    life = Life(store, drill, seed)
-    life.verbs = tuple(verb for verb in Life.verbs if verb not in {Life.erase, Life.end})
+    life = Busy(store, drill, seed)
+    life.verbs = tuple(verb for verb in Busy.verbs if verb not in {Busy.erase, Busy.end})
     for number in range(80):
         await life.step(number)
     async with store.transaction() as tx:
-        case = await find.case(tx, drill.case.id)
-        await cases.cancel(tx, case, "Over.", by=ENGINE, at=LATER)
-        await privacy.erase_case(tx, case, basis="old", by=ENGINE, at=LATER)
+        for number in await find.case_numbers(tx):
+            case = await find.case(tx, number)
+            await cases.cancel(tx, case, "Over.", by=ENGINE, at=LATER)
+            await privacy.erase_case(tx, case, basis="old", by=ENGINE, at=LATER)
     async with store.transaction() as tx:
         for alert in await privacy.due_alerts(tx, LATER + timedelta(days=1)):
             await privacy.erase_alert(tx, alert, basis="old", by=ENGINE, at=LATER)
