@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from case_store import migrate
 from case_store.actor import Actor
 from case_store.audit import catalogue
-from case_store.audit.catalogue.kinds import COUNT, TEXT, Fact, kind
+from case_store.audit.catalogue.kinds import COUNT, TEXT, UPDATE, Fact, kind
 from case_store.audit.chain import append
 from case_store.audit.checkpoints import Signer
 from case_store.audit.events import Event, Subject
@@ -29,7 +29,7 @@ from case_store.settings import Settings
 from case_store.store import CaseStore
 
 _FACTS = (Fact("number", COUNT, "Which of them."), Fact("words", TEXT, "What fills it."))
-catalogue.add([kind("bench.happened", "A measurement had something to say.", *_FACTS, streams="case")])
+catalogue.add([kind("bench.happened", UPDATE, "A measurement had something to say.", *_FACTS, streams="case")])
 
 WRITERS = (1, 8)
 BY = Actor.system("bench")

@@ -41,13 +41,14 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row, or a column of it, that is not what its events say."""
+    """A row, or a column of it, that is not what its events say; `cases` are those that it belongs to, by either."""
 
     type: str
     id: str
     column: str | None
     table: object
     events: object
+    cases: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         what = f"{self.type} {self.id}"
@@ -55,10 +56,21 @@ class Difference:
             return f"{what}: {self.table}, and by its events {self.events}"
         return f"{what}: {self.column} is {_short(self.table)}, and by its events {_short(self.events)}"
 
+    def without_content(self) -> str:
+        """Return it in words that show nothing of what the row says."""
+        if self.column is None:
+            return str(self)
+        return f"{self.type} {self.id}: {self.column} is not what its events say"
 
-def fold(bodies: Iterable[Mapping[str, Any]]) -> dict[str, Folded]:
-    """Return the rows that these events make, by their ids; events that change nothing are left aside."""
-    rows: dict[str, Folded] = {}
+
+def fold(bodies: Iterable[Mapping[str, Any]], onto: dict[str, Folded] | None = None) -> dict[str, Folded]:
+    """Return the rows that these events make, by their ids; events that change nothing are left aside.
+
+    Args:
+        bodies: The bodies of the events, in their order.
+        onto: What earlier events have made; it is changed.
+    """
+    rows: dict[str, Folded] = {} if onto is None else onto
     for body in bodies:
         entity = body["entity"]
         if entity is None or entity["version"] is None:
@@ -103,7 +115,7 @@ async def _of_table(tx: Tx, kind: type[Audited]) -> AsyncIterator[Difference]:
     while rows := (await tx.session.scalars(select(kind).where(kind.id > last).order_by(kind.id).limit(_CHUNK))).all():
         told = await _told(tx, kind.entity_type, [row.id for row in rows])
         for row in rows:
-            for one in _compared(row, told.get(row.id)):
+            for one in compared(row, told.get(row.id)):
                 yield one
         last = rows[-1].id
         tx.session.expunge_all()
@@ -127,16 +139,25 @@ async def _told(tx: Tx, entity_type: str, ids: Sequence[str]) -> dict[str, Folde
     return fold(ordered)
 
 
-def _compared(row: Audited, told: Folded | None) -> Iterable[Difference]:
+def compared(row: Audited, told: Folded | None) -> Iterable[Difference]:
+    """Yield in what a row differs from what its events make; None: they make none."""
+    cases = frozenset(_cases_of(row, told))
     if told is None:
-        yield Difference(row.entity_type, row.id, None, "it is in its table", "it does not exist")
+        yield Difference(row.entity_type, row.id, None, "it is in its table", "it does not exist", cases)
         return
     if row.version != told.version:
-        yield Difference(row.entity_type, row.id, "version", row.version, told.version)
+        yield Difference(row.entity_type, row.id, "version", row.version, told.version, cases)
     for name in inspect(type(row)).column_attrs.keys():  # noqa: SIM118 -- not a mapping: iterating gives the attributes
         value = canonical(getattr(row, name), name)
         if name not in _NOT_TOLD and value != told.values.get(name):
-            yield Difference(row.entity_type, row.id, name, value, told.values.get(name))
+            yield Difference(row.entity_type, row.id, name, value, told.values.get(name), cases)
+
+
+def _cases_of(row: Audited, told: Folded | None) -> Iterable[str]:
+    if isinstance(row, Case):
+        return (row.id,)
+    by_events = told.values.get("case_id") if told else None
+    return (str(one) for one in (getattr(row, "case_id", None), by_events) if one)
 
 
 def _short(value: object) -> str:

@@ -7,5 +7,18 @@ of that name: neither the key nor the database alone is enough to make one.
 from case_store.links.answering import SIGNED, Answer, answer, check_code, look, send_code
 from case_store.links.keys import LinkKeys
 from case_store.links.minting import mint, revoke
+from case_store.links.visits import opened, refused
 
-__all__ = ["SIGNED", "Answer", "LinkKeys", "answer", "check_code", "look", "mint", "revoke", "send_code"]
+__all__ = [
+    "SIGNED",
+    "Answer",
+    "LinkKeys",
+    "answer",
+    "check_code",
+    "look",
+    "mint",
+    "opened",
+    "refused",
+    "revoke",
+    "send_code",
+]

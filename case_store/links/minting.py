@@ -76,7 +76,7 @@ async def revoke(tx: Tx, task: Task, reason: str, *, by: Actor, at: datetime) ->
     found = await _usable(tx, task, at)
     for link in found:
         link.revoked_at = at
-        tx.record("answer_link.revoked", link, by=by, at=at, facts={"reason": personal(link, why)})
+        tx.record("answer_link.revoked", link, by=by, at=at, facts={"reason": personal(task, why)})
     await tx.flush()
     return len(found)
 

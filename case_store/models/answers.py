@@ -6,7 +6,7 @@ from typing import ClassVar
 from sqlalchemy import Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from case_store.models.base import Audited, Base, JsonColumn, UtcDateTime, reference
+from case_store.models.base import PERSONAL, Audited, Base, JsonColumn, UtcDateTime, reference
 
 
 class AnswerLink(Audited, Base):
@@ -24,9 +24,9 @@ class AnswerLink(Audited, Base):
     # By which channel it was sent.
     channel: Mapped[str] = mapped_column(String(40))
     decisions: Mapped[list[str]] = mapped_column(JsonColumn, default=list)
-    # What the task was when it was sent: its attempt, and the digest of its parameters.
+    # What the task was when it was sent: its attempt, and the digest of its parameters, which would help to guess them.
     attempt: Mapped[int] = mapped_column(Integer)
-    parameters_sha256: Mapped[str] = mapped_column(String(64))
+    parameters_sha256: Mapped[str] = mapped_column(String(64), info=PERSONAL)
     minted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -17,7 +17,9 @@ from console.output import AsJson
 class Inside:
     """What `verify` is to look at in this installation, instead of in a bundle."""
 
-    state: Annotated[bool, Parameter(negative=(), help="Compare this installation's tables with its events.")] = False
+    state: Annotated[
+        bool, Parameter(negative=(), help="Compare this installation's tables and evidence with its events.")
+    ] = False
     log: Annotated[
         bool, Parameter(negative=(), help="Look through this installation's log: every event, stream and checkpoint.")
     ] = False

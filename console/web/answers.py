@@ -1,4 +1,4 @@
-"""The page behind a link. Looking changes nothing; sending the page's form decides, once."""
+"""The page behind a link. Looking decides nothing, and is on record; sending the page's form decides, once."""
 
 from __future__ import annotations
 
@@ -30,9 +30,13 @@ async def show(request: Request) -> Response:
     """Show what is asked."""
     site, name = site_of(request), _name(request)
     try:
-        return await _page(site, request, name)
+        page = await _page(site, request, name)
     except LinkRefused as refusal:
-        return _refused(site, refusal)
+        return await _refused(site, name, refusal)
+    if (count := site.visits.count(f"opened {name}")) is not None:
+        async with site.store.transaction(request_id=new_request_id()) as tx:
+            await links.opened(tx, name, count=count, by=BY, at=site.clock())
+    return page
 
 
 async def take(request: Request) -> Response:
@@ -40,7 +44,7 @@ async def take(request: Request) -> Response:
     site, name = site_of(request), _name(request)
     fields = await form_fields(request)
     if name is None:
-        return _refused(site, LinkRefused("unknown"))
+        return await _refused(site, name, LinkRefused("unknown"))
     if not site.per_link.allows(name):
         raise HTTPException(429, "This was sent too often. Wait a minute, then try again.")
     sent = dict(fields)
@@ -52,7 +56,7 @@ async def take(request: Request) -> Response:
             return await _send_code(site, request, name, fields)
         return await _decide(site, request, name, fields)
     except LinkRefused as refusal:
-        return _refused(site, refusal)
+        return await _refused(site, name, refusal)
 
 
 async def _decide(site: Site, request: Request, name: str, fields: Sequence[tuple[str, str]]) -> Response:
@@ -159,8 +163,12 @@ _HEADINGS: Final = {
 }
 
 
-def _refused(site: Site, refusal: LinkRefused) -> Response:
-    step = "Copy the whole link from the message, and try again." if refusal.why == "unknown" else _ELSEWHERE
+async def _refused(site: Site, name: str | None, refusal: LinkRefused) -> Response:
+    unknown = refusal.why == "unknown"  # counted as one: whoever guesses would fill the memory with names
+    if (count := site.visits.count("unknown" if unknown else f"{refusal.why} {name}")) is not None:
+        async with site.store.transaction(request_id=new_request_id()) as tx:
+            await links.refused(tx, name, refusal.why, count=count, by=BY, at=site.clock())
+    step = "Copy the whole link from the message, and try again." if unknown else _ELSEWHERE
     return _said(site, _STATUS.get(refusal.why, 409), _HEADINGS[refusal.why], _words(refusal), step)
 
 

@@ -539,6 +539,14 @@ VERBS: dict[str, Verb] = {
     "links.answering.send_code": Verb(
         lambda tx, s, by: links.send_code(tx, s.made, by=by, at=LATER), linked_to_approve, about_no_row=True
     ),
+    "links.visits.opened": Verb(
+        lambda tx, s, by: links.opened(tx, s.made, count=1, by=by, at=LATER), linked, writes_only_its_event=True
+    ),
+    "links.visits.refused": Verb(
+        lambda tx, s, by: links.refused(tx, s.made, "used", count=1, by=by, at=LATER),
+        linked,
+        writes_only_its_event=True,
+    ),
     "links.minting.mint": Verb(minted, asks("report")),
     "links.minting.revoke": Verb(revoke_links, linked),
     "notes.add": Verb(on_case(notes.add, "words", author=ENGINE)),
@@ -584,6 +592,9 @@ VERBS: dict[str, Verb] = {
     ),
     "overdue.mark_overdue": Verb(on_task(overdue.mark_overdue, "report"), asks("report")),
     "people.import_": Verb(lambda tx, s, by: people.import_(tx, people.parse_csv(LISTED), {"tier1"}, by=by, at=LATER)),
+    "privacy.content.erase_alert": Verb(
+        lambda tx, s, by: privacy.erase_alert(tx, s.made, basis="asked", by=by, at=LATER), waiting_alert
+    ),
     "privacy.content.erase_case": Verb(on_case(privacy.erase_case, basis="asked"), ended_with_words),
     "privacy.content.redact": Verb(
         lambda tx, s, by: privacy.redact(tx, s.drill.case, s.made.id, basis="asked", by=by, at=LATER), a_note

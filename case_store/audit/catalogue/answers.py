@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from case_store.audit.catalogue.kinds import COUNT, ID, TEXT, Fact, Kind, kind
+from case_store.audit.catalogue.kinds import COUNT, CREATE, END, FLAG, ID, LOGIN, TEXT, UPDATE, Fact, Kind, kind
 
 _WHO: Final = Fact("who", TEXT, "The handle of the person.", personal="yes")
 _CHANNEL: Final = Fact("channel", TEXT, "The channel: email, sms and so on.")
@@ -16,9 +16,12 @@ PROOF: Final = (
 )
 _CODE: Final = (Fact("code_id", ID, "The code."), Fact("task_id", ID, "The task it signs."), _WHO, _CHANNEL)
 
+_VISITS: Final = Fact("count", COUNT, "How often in this hour; of many, the 1st, 10th, 100th and so on is on record.")
+
 KINDS: Final[tuple[Kind, ...]] = (
     kind(
         "approval.given",
+        CREATE,
         "One of the people who are needed approved.",
         _WHO,
         Fact("number", COUNT, "Which of the approvals that are needed it is, from 1."),
@@ -26,38 +29,79 @@ KINDS: Final[tuple[Kind, ...]] = (
         *PROOF,
         about="approval",
     ),
-    kind("approval.voided", "An approval no longer counts, because it was for other parameters.", about="approval"),
-    kind("code.sent", "A code to sign with was sent to a person.", *_CODE, streams="case"),
+    kind(
+        "approval.voided", END, "An approval no longer counts, because it was for other parameters.", about="approval"
+    ),
+    kind("code.sent", CREATE, "A code to sign with was sent to a person.", *_CODE, streams="case"),
     kind(
         "code.wrong",
+        LOGIN.failed,
         "A person entered another code than the one that was sent.",
         *_CODE,
         Fact("wrong", COUNT, "How often so far."),
         streams="case",
     ),
     kind(
+        "code.refused",
+        LOGIN.failed,
+        "A person entered a code when none of theirs was good for the task; once an hour for each task and reason.",
+        Fact("task_id", ID, "The task it was entered for."),
+        _WHO,
+        Fact("why", TEXT, "Why none was: none, or expired."),
+        streams="case",
+    ),
+    kind(
         "code.verified",
+        LOGIN,
         "A person entered the code that was sent to them.",
         *_CODE,
         Fact("name", TEXT, "The name of the person.", personal="yes"),
         streams="case",
     ),
-    kind("answer_link.minted", "A message got a link by which its reader may decide.", about="answer_link"),
+    kind("answer_link.minted", CREATE, "A message got a link by which its reader may decide.", about="answer_link"),
+    kind(
+        "answer_link.opened",
+        LOGIN,
+        "Somebody was shown what a link asks: the person it was made for, or whoever has it.",
+        _WHO,
+        _VISITS,
+        about="answer_link",
+    ),
+    kind(
+        "answer_link.refused",
+        LOGIN.failed,
+        "Somebody came with a link that cannot be used.",
+        _WHO,
+        Fact("why", TEXT, "Why: used, revoked, expired, decided, changed, not_allowed."),
+        _VISITS,
+        about="answer_link",
+    ),
+    kind(
+        "answer_link.unknown",
+        LOGIN.failed,
+        "Somebody came with a link that is none of ours.",
+        Fact("signed", FLAG, "Whether a key of ours signed it, so that the link itself is what is missing."),
+        _VISITS,
+    ),
     kind(
         "answer_link.used",
+        LOGIN,
         "A person decided by a link.",
         _CODE_ID,
         Fact("code_by", TEXT, "The channel by which the code was sent."),
+        _WHO,
         about="answer_link",
     ),
     kind(
         "answer_link.revoked",
+        END,
         "Somebody took a link back before it was used.",
         Fact("reason", TEXT, "Why.", personal="yes"),
         about="answer_link",
     ),
     kind(
         "reply.received",
+        CREATE,
         "A person sent something back by a channel.",
         Fact("reply", TEXT, "The key by which it is taken once."),
         _CHANNEL,
@@ -67,6 +111,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
     kind(
         "reply.noted",
+        UPDATE,
         "What somebody sent back became a note, unverified.",
         _CHANNEL,
         _WHO,
