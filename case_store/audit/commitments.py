@@ -27,6 +27,7 @@ ERASED: Final = "[erased]"
 _SALT_BYTES: Final = 16
 _PSEUDONYM: Final = re.compile(r"erased-[0-9a-f]{12}")
 _PARTS: Final = 3
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def commit_to(pointer: str, value: object) -> tuple[Commitment, str]:
         value: The value in its canonical form.
     """
     salt = _encoded(secrets.token_bytes(_SALT_BYTES))
-    disclosure = _encoded(json.dumps([salt, pointer, value], ensure_ascii=False, separators=(",", ":")).encode())
+    disclosure = _encoded(_encode([salt, pointer, value]).encode())
     return Commitment(digest(disclosure)), disclosure
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import inspect
 
@@ -101,8 +102,13 @@ def entity_type(entity: Base) -> str:
 
 def entity_key(entity: Base) -> str:
     """Return the primary key of a row, as events write it."""
-    mapper = inspect(type(entity))
-    return "/".join(str(getattr(entity, mapper.get_property_by_column(column).key)) for column in mapper.primary_key)
+    return "/".join(str(getattr(entity, name)) for name in _key_of(type(entity)))
+
+
+@cache
+def _key_of(kind: type[Base]) -> tuple[str, ...]:
+    mapper = inspect(kind)
+    return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
 
 
 def personal(entity: Base, value: object) -> Personal:
