@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import inspect
-from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE, History, get_history
+from sqlalchemy.orm.attributes import History, get_history
+from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
 
 from case_store.models import AuditKey, AuditSink, Breaker, IdempotencyKey, OutboxEntry, SignOffCode, SopDocument
 
