@@ -57,6 +57,8 @@ class Ledger:
     """Where the streams stand that this transaction has locked."""
     disclosures: list[dict[str, str]] = field(default_factory=list)
     """What is personal in the events so far; it is written once, before the commit."""
+    _told: set[int] = field(default_factory=set)
+    """Rows that have an event in `declared`, by `id`: many may change in one flush."""
 
     def declare(
         self,
@@ -73,15 +75,17 @@ class Ledger:
         if self.read_only:
             raise ReadOnly(f"{event_type}: a reading transaction records nothing")
         author, time = require(event_type, by, at)
-        if entity is not None and any(other.entity is entity for other in self.declared):
+        if entity is not None and id(entity) in self._told:
             raise TwoEventsForOneChange(f"{event_type}: {entity!r} already has an event in this flush")
         stream, told = stream_of(entity, case), dict(facts or {})
         catalogue.require(event_type, None if entity is None else entity_type(entity), stream, told)
+        self._told.add(id(entity))
         self.declared.append(Declared(event_id or new_id(), event_type, entity, author, time, stream, told))
 
     def take(self) -> list[Declared]:
         """Hand over the declared events and forget them."""
         taken, self.declared = self.declared, []
+        self._told.clear()
         return taken
 
 
