@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 
 from case_store import schema
 from case_store.actor import Actor
-from case_store.audit.guard import LEDGER, GuardedSession, write_declared, write_disclosures
+from case_store.audit.guard import LEDGER, GuardedSession, write_all, write_changes, write_disclosures
 from case_store.audit.ledger import Ledger
 from case_store.engines import create_engines, parse_url, sqlite_file
 from case_store.errors import CommitUnknown, NestedTransaction, SchemaNotCurrent
@@ -66,14 +66,23 @@ class Tx:
 
     async def flush(self) -> None:
         """Write what was changed and declared so far: the end of one verb."""
-        await self.session.flush()
-        if self._ledger.declared:
-            await self.session.run_sync(write_declared)
+        if self._unwritten:
+            await self.session.run_sync(write_changes)
 
     async def settle(self) -> None:
         """Write what is kept back until the commit: the disclosures of what is personal in the events so far."""
         if self._ledger.disclosures:
             await self.session.run_sync(write_disclosures)
+
+    async def finish(self) -> None:
+        """Write everything: the end of the transaction."""
+        if self._unwritten or self._ledger.disclosures:
+            await self.session.run_sync(write_all)
+
+    @property
+    def _unwritten(self) -> bool:
+        session = self.session.sync_session
+        return bool(self._ledger.declared or session.new or session.dirty or session.deleted)
 
 
 class CaseStore:
@@ -142,8 +151,7 @@ class CaseStore:
                 async with self._change() as session:
                     tx = self._tx(session, request_id, read_only=False)
                     yield tx
-                    await tx.flush()
-                    await tx.settle()
+                    await tx.finish()
         finally:
             self._writing.discard(task)
 

@@ -22,12 +22,7 @@ _STREAMS = Base.metadata.tables[AuditStream.__tablename__]
 
 # Made once: they are part of every change, and making a statement takes longer than executing it.
 _INSERT: Final = insert(_EVENTS)
-_HEADS: Final = (
-    select(_STREAMS)
-    .where(_STREAMS.c.stream.in_(bindparam("streams", expanding=True)))
-    .order_by(_STREAMS.c.stream)
-    .with_for_update()
-)
+_HEAD: Final = select(_STREAMS).where(_STREAMS.c.stream == bindparam("stream")).with_for_update()
 
 NOTHING = b""
 """The head of a stream that has no event yet."""
@@ -68,8 +63,8 @@ def _locked_heads(connection: Connection, streams: set[str]) -> Heads:
 
 
 def _heads(connection: Connection, streams: Iterable[str]) -> Heads:
-    rows = connection.execute(_HEADS, {"streams": sorted(streams)})
-    return {row.stream: (row.seq, row.head) for row in rows}
+    found = [row for one in sorted(streams) for row in connection.execute(_HEAD, {"stream": one})]
+    return {stream: (seq, head) for stream, seq, head in found}
 
 
 def _begin(connection: Connection, streams: Iterable[str]) -> None:

@@ -137,6 +137,8 @@ def canonical(value: object, where: str) -> Json:
     Raises:
         NotCanonical: The value is of another type, or is no number (NaN, infinity).
     """
+    if type(value) is str:  # most of what there is
+        return clean_text(value)
     match value:
         case None | bool() | int() | float() | str() | datetime():
             return _scalar(value, where)

@@ -33,28 +33,26 @@ def personal_columns(kind: type[Base]) -> Mapping[str, str]:
 
 def hide(event: Event) -> tuple[Event, list[Row]]:
     """Return the event with commitments in place of its personal values, and the rows of their disclosures."""
-    if not any(isinstance(one, Personal) for one in (*event.facts.values(), *_sides(event))):
-        return event, []
     rows: list[Row] = []
     changes = {
-        name: (
-            _hidden(event, before, pointer("changes", name, 0), rows),
-            _hidden(event, after, pointer("changes", name, 1), rows),
-        )
+        name: (_hidden(event, before, ("changes", name, 0), rows), _hidden(event, after, ("changes", name, 1), rows))
         for name, (before, after) in event.changes.items()
+        if isinstance(before, Personal) or isinstance(after, Personal)
     }
-    facts = {name: _hidden(event, fact, pointer("facts", name), rows) for name, fact in event.facts.items()}
-    return replace(event, changes=changes, facts=facts), rows
+    facts = {
+        name: _hidden(event, fact, ("facts", name), rows)
+        for name, fact in event.facts.items()
+        if isinstance(fact, Personal)
+    }
+    if not changes and not facts:
+        return event, []
+    return replace(event, changes={**event.changes, **changes}, facts={**event.facts, **facts}), rows
 
 
-def _sides(event: Event) -> Iterator[object]:
-    for change in event.changes.values():
-        yield from change
-
-
-def _hidden(event: Event, value: object, where: str, rows: list[Row]) -> object:
+def _hidden(event: Event, value: object, steps: tuple[str | int, ...], rows: list[Row]) -> object:
     if not isinstance(value, Personal):
         return value
+    where = pointer(*steps)
     plain = canonical(value.value, where)
     if commitments.says_nothing(plain):
         return plain
