@@ -16,6 +16,9 @@ RUNG_PATTERN = (
     r"|role:[a-z][a-z0-9_-]{0,39}|user:[A-Za-z0-9][A-Za-z0-9._@-]{0,63})$"
 )
 CHANNEL_PATTERN = r"^([a-z][a-z0-9-]{0,39}|apprise:[a-z0-9][a-z0-9_-]{0,31})$"
+APPRISE = "apprise:"
+CHANNELS = ("email", "sms", "pagerduty", "slack", "teams")
+"""The channels there are, besides the targets that an installation names for itself: `apprise:NAME`."""
 START_PATTERN = r"^(opened|[a-z][a-z0-9_-]{0,39}\.[a-z][a-z0-9_]{0,39})$"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from case_store.models import OutboxEntry
-from case_store.outbox.policy import MAX_ATTEMPTS
+from case_store.outbox.policy import MAX_ATTEMPTS, NEVER_WAITS
 from case_store.store import Tx
 
 _SUSPECT: Final = 3
@@ -30,7 +31,14 @@ async def anything_due(tx: Tx, channel: str, at: datetime) -> bool:
 
 
 async def claim(
-    tx: Tx, at: datetime, lease: timedelta, limit: int, token: str, *, channel: str | None = None
+    tx: Tx,
+    at: datetime,
+    lease: timedelta,
+    limit: int,
+    token: str,
+    *,
+    channel: str | None = None,
+    among: Sequence[str] | None = None,
 ) -> list[OutboxEntry]:
     """Take due messages for sending, the longest waiting first; they are ours until the lease ends.
 
@@ -45,6 +53,8 @@ async def claim(
         limit: How many at most.
         token: Names this claim; never used twice.
         channel: Only those of this channel; None for all.
+        among: Ids of the messages for which the quota has a place; None where there is no quota. What never waits, and
+            what was tried already, needs none.
     """
     wanted = (
         select(OutboxEntry)
@@ -54,6 +64,9 @@ async def claim(
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
+    if among is not None:
+        has_a_place = or_(OutboxEntry.id.in_(among), OutboxEntry.template.in_(NEVER_WAITS))
+        wanted = wanted.where(or_(OutboxEntry.state != "pending", has_a_place))
     entries = _one_suspect(list(await tx.session.scalars(wanted)))
     for entry in entries:
         entry.in_doubt = entry.in_doubt or entry.state == "leased"

@@ -105,8 +105,9 @@ class Lane:
             limit = await breaker.allowed(tx, self.channel, at, most)
             if not limit:
                 return []
-            await quota.coalesce(tx, self.channel, self.policy, by=self.by, at=at)
-            entries = await outbox.claim(tx, at, self.lease, limit, uuid4().hex, channel=self.channel)
+            places = await quota.coalesce(tx, self.channel, self.policy, by=self.by, at=at)
+            token = uuid4().hex
+            entries = await outbox.claim(tx, at, self.lease, limit, token, channel=self.channel, among=places)
             if limit < most and entries and not await breaker.probe(tx, self.channel, at, self.lease):
                 raise _TriedByAnother
             return [

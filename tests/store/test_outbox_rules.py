@@ -214,8 +214,8 @@ async def by_hand(tx: Tx, verb: str, ref: str) -> OutboxEntry:
 async def deliver(store: CaseStore, at: datetime, limit: int = 20) -> list[OutboxEntry]:
     """One round of a lane for texts: all of them arrive."""
     async with store.transaction() as tx:
-        await quota.coalesce(tx, "sms", POLICY, by=RELAY, at=at)
-        taken = await outbox.claim(tx, at, LEASE, limit, f"{at} {limit}", channel="sms")
+        places = await quota.coalesce(tx, "sms", POLICY, by=RELAY, at=at)
+        taken = await outbox.claim(tx, at, LEASE, limit, f"{at} {limit}", channel="sms", among=places)
     for entry in taken:
         async with store.transaction() as tx:
             await outbox.settle(tx, entry, Result("ok", entry.id), by=RELAY, at=at, policy=POLICY)
