@@ -30,6 +30,7 @@ SHOWN: Final = frozenset(
         "actions",
         "alarm_role",
         "database_url",
+        "emails_an_hour",
         "links_last",
         "mail_folder",
         "orphan_after",

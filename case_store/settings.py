@@ -4,12 +4,14 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from case_store.sinks.address import require_all
+
+ALARM_ROLE: Final = "incident-manager"
 
 
 class Settings(BaseSettings):
@@ -111,8 +113,11 @@ class Settings(BaseSettings):
     texts_an_hour: int = Field(
         6, ge=1, le=1000, description="Texts that one person gets in an hour; what is over becomes one digest."
     )
+    emails_an_hour: int = Field(
+        60, ge=1, le=10000, description="E-mails that one person gets in an hour; what is over becomes one digest."
+    )
     alarm_role: str = Field(
-        "incident-manager", description="Role of those who hear of messages that reach nobody and of dead channels."
+        ALARM_ROLE, description="Role of those who hear of messages that reach nobody and of dead channels."
     )
 
     @property

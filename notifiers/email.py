@@ -6,6 +6,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import localtime
 
@@ -59,7 +60,9 @@ class EmailNotifier(CannotBeAsked):
         try:
             receipt = await talk.hand_over(self._lines)
         except FAILURES as failure:
-            return outcome_of(failure, talk.step)
+            outcome = outcome_of(failure, talk.step)
+            # A bounce may tell of it yet, and finds it by that.
+            return replace(outcome, provider_ref=letter.message_id) if outcome.kind == "unknown" else outcome
         return Outcome.ok(letter.message_id, receipt)
 
     async def close(self) -> None:

@@ -6,8 +6,10 @@ by adding a line, and the old line is taken out when what it signed has expired.
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
+from base64 import urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -53,6 +55,12 @@ class LinkKeys:
     def new_link(self) -> tuple[str, str]:
         """Return a new token, and the digest of the name in it."""
         name = secrets.token_urlsafe(16)
+        return self._link_signer().sign(name).decode(), digest(name)
+
+    def link_of(self, message: str) -> tuple[str, str]:
+        """Return the token of a message, the same each time it is asked for, and the digest of the name in it."""
+        made = hmac.digest(self._keys[-1].encode(), f"{_LINK}:{message}".encode(), "sha256")
+        name = urlsafe_b64encode(made[:16]).rstrip(b"=").decode()
         return self._link_signer().sign(name).decode(), digest(name)
 
     def read_link(self, token: str) -> str | None:

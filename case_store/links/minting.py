@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,9 +21,20 @@ from case_store.store import Tx
 
 
 async def mint(
-    tx: Tx, task: Task, person: Person, channel: str, *, keys: LinkKeys, lasts: timedelta, by: Actor, at: datetime
+    tx: Tx,
+    task: Task,
+    person: Person,
+    channel: str,
+    *,
+    keys: LinkKeys,
+    lasts: timedelta,
+    by: Actor,
+    at: datetime,
+    message: str | None = None,
 ) -> str | None:
     """Make a link for one person and one task; None when they may decide nothing by link.
+
+    A message has one link, however often it is tried: what arrived of it twice says the same.
 
     A case whose content is not for every eye has no links: whoever has the message would see it.
 
@@ -35,6 +47,7 @@ async def mint(
         lasts: How long the link can be used.
         by: Who sends the message.
         at: Now.
+        message: Names the message that carries it; None for a link of its own.
 
     Returns:
         The token; the database keeps no more than the digest of the name in it.
@@ -46,7 +59,9 @@ async def mint(
     decisions = (await sops.pinned(tx, case)).sop.task(task.key).by_link
     if not decisions or task.state != "open" or not owns or not person.active:
         return None
-    token, name = keys.new_link()
+    token, name, there = await _named(tx, task, keys, message, at)
+    if there is not None:
+        return token if there.used_at is None and there.revoked_at is None else None
     made = AnswerLink(
         case_id=case.id,
         task_id=task.id,
@@ -63,6 +78,18 @@ async def mint(
     tx.record("answer_link.minted", made, by=by, at=at)
     await tx.flush()
     return token
+
+
+async def _named(
+    tx: Tx, task: Task, keys: LinkKeys, message: str | None, at: datetime
+) -> tuple[str, str, AnswerLink | None]:
+    """Return a token, the digest of its name, and the link that has it already; one that expired is passed over."""
+    for number in itertools.count() if message is not None else ():
+        token, name = keys.link_of(f"{message}:{task.id}:{task.attempt}:{parameters_digest(task)}:{number}")
+        there = await tx.session.scalar(select(AnswerLink).where(AnswerLink.name_sha256 == name))
+        if there is None or there.expires_at > at:
+            return token, name, there
+    return *keys.new_link(), None
 
 
 async def revoke(tx: Tx, task: Task, reason: str, *, by: Actor, at: datetime) -> int:

@@ -6,6 +6,8 @@ So a channel that is slow, or dead, holds up nobody else. Nothing here needs Pre
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,13 +16,16 @@ from uuid import uuid4
 
 from case_store import outbox
 from case_store.actor import Actor
+from case_store.errors import StoreError
 from case_store.models import Case, OutboxEntry, Person
 from case_store.outbox import breaker, quota
 from case_store.outbox.policy import Policy, Result
 from case_store.store import CaseStore
 from flows.relay.writing import Writer
-from notifiers.contract import Message, Notifier, Outcome
+from notifiers.contract import Found, NotAsked, Notifier, Outcome
 from notifiers.errors import NotifierError
+
+log = logging.getLogger(__name__)
 
 BATCH: Final = 5
 """Messages for each place of a lane that are claimed at once; as many as it takes to leave a dead channel alone."""
@@ -33,6 +38,7 @@ _WIDTH: Final = 4
 _MENDING: Final = timedelta(minutes=5)
 """A channel at fault (wrong password, strange certificate) is tried again after this: somebody has to mend it."""
 _NOT_SET_UP: Final = timedelta(seconds=30)
+_NO_TIME: Final = Result("temporary", error="its turn came when the lease was about to end", not_tried=True)
 
 
 @dataclass(frozen=True)
@@ -81,19 +87,27 @@ class Lane:
             claimed = await self._claim()
         except _TriedByAnother:
             return 0
-        await asyncio.gather(*(self._in_turn(*one) for one in claimed))
+        done = await asyncio.gather(*(self._in_turn(*one) for one in claimed), return_exceptions=True)
+        for failure in done:  # of the store: the others have come to their end
+            if failure is not None:
+                raise failure
         return len(claimed)
 
     async def _claim(self) -> list[tuple[OutboxEntry, Person, Case | None]]:
         at = self.clock()
+        async with self.store.reading() as tx:
+            if not await outbox.anything_due(tx, self.channel, at):
+                return []
         async with self.store.transaction() as tx:
             await outbox.cancel_needless(tx, by=self.by, at=at)
+            await outbox.give_up_unreachable(tx, self.channel, self.policy, by=self.by, at=at)
             most = BATCH * self.width
             limit = await breaker.allowed(tx, self.channel, at, most)
             if not limit:
                 return []
-            await quota.coalesce(tx, self.channel, self.policy, by=self.by, at=at)
-            entries = await outbox.claim(tx, at, self.lease, limit, uuid4().hex, channel=self.channel)
+            places = await quota.coalesce(tx, self.channel, self.policy, by=self.by, at=at)
+            token = uuid4().hex
+            entries = await outbox.claim(tx, at, self.lease, limit, token, channel=self.channel, among=places)
             if limit < most and entries and not await breaker.probe(tx, self.channel, at, self.lease):
                 raise _TriedByAnother
             return [
@@ -107,7 +121,7 @@ class Lane:
 
     async def _in_turn(self, entry: OutboxEntry, person: Person, case: Case | None) -> None:
         async with self._turn:
-            await self._settle(entry, await self._try(entry, person, case))
+            await self._settle(entry, await self._safely(entry, person, case))
 
     async def _settle(self, entry: OutboxEntry, result: Result | None) -> None:
         if result is None:
@@ -115,41 +129,59 @@ class Lane:
         async with self.store.transaction() as tx:
             await outbox.settle(tx, entry, result, by=self.by, at=self.clock(), policy=self.policy)
 
+    async def _safely(self, entry: OutboxEntry, person: Person, case: Case | None) -> Result | None:
+        """Try a message. What nobody foresaw counts as a failed try, so that it ends after eight, and visibly."""
+        try:
+            return await self._try(entry, person, case)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one message must not stop those behind it
+            log.error("Message %s by %s: %s", entry.id, self.channel, where(error))  # noqa: TRY400 - no words of others
+            return Result("temporary", error=f"an error of ours ({type(error).__name__}); the relay's log says where")
+
     async def _try(self, entry: OutboxEntry, person: Person, case: Case | None) -> Result | None:
         """Return what one try came to; None when the message is somebody else's meanwhile."""
         if self.notifier is None:
             return Result("permanent", error=f"the channel {self.channel} is not set up")
-        try:
-            message = await self.writer.message(entry, person, case)
-        except NotifierError as error:
-            return Result("permanent", error=str(error))
         if entry.in_doubt:
-            return await self._look(self.notifier, entry, message)
-        return await self._send(self.notifier, entry, message)
+            return await self._look(self.notifier, entry, person, case)
+        return await self._send(self.notifier, entry, person, case)
 
-    async def _look(self, notifier: Notifier, entry: OutboxEntry, message: Message) -> Result | None:
+    async def _look(self, notifier: Notifier, entry: OutboxEntry, person: Person, case: Case | None) -> Result | None:
         """Ask the provider about a message that may have gone; send it when it surely has not."""
         if notifier.can_find:
-            found = await notifier.find(message, (entry.tried_at or entry.next_at) - _SLACK)
-            if found is not None and found.kind == "temporary":
-                return Result(
-                    "unknown", error=found.reason, ask_again=max(self.poll_gap, found.retry_after or self.poll_gap)
-                )
-            if found is not None:
-                return self._result(found)
+            since = (entry.tried_at or entry.next_at) - _SLACK
+            found = await notifier.find(self.writer.envelope(entry, person, case), since)
+            if isinstance(found, Found):
+                return Result("ok", provider_ref=found.provider_ref, receipt=(found.status, found.code))
+            if isinstance(found, NotAsked):
+                wait = max(self.poll_gap, found.retry_after or self.poll_gap)
+                return Result("unknown", error=found.reason, ask_again=wait, not_asked=True)
             if entry.polls + 1 < POLLS:
                 reason = "the provider does not have it so far"
                 return Result("unknown", error=reason, ask_again=self.poll_gap, asked=True)
+        at = self.clock()
         async with self.store.transaction() as tx:
-            if not await outbox.trying_again(tx, entry, self.clock(), self.lease):
+            if not await outbox.trying_again(tx, entry, at, self.lease):
                 return None
-        entry.lease_until = self.clock() + self.lease
-        return await self._send(notifier, entry, message)
+        entry.tried_at, entry.lease_until = at, at + self.lease
+        return await self._send(notifier, entry, person, case)
 
-    async def _send(self, notifier: Notifier, entry: OutboxEntry, message: Message) -> Result:
-        if entry.lease_until is None or entry.lease_until - self.clock() <= notifier.deadline:
-            return Result("temporary", error="its turn came when the lease was about to end", not_tried=True)
+    async def _send(self, notifier: Notifier, entry: OutboxEntry, person: Person, case: Case | None) -> Result:
+        """Write the message and send it. Only here its link is made: what is not sent needs none."""
+        if not self._has_time(notifier, entry):
+            return _NO_TIME
+        name = outbox.name_of(entry, entry.tried_at) if entry.tried_at else None
+        try:
+            message = await self.writer.message(entry, person, case, name)
+        except NotifierError as error:
+            return Result("permanent", error=str(error))
+        if not self._has_time(notifier, entry):
+            return _NO_TIME
         return self._result(await notifier.send(message))
+
+    def _has_time(self, notifier: Notifier, entry: OutboxEntry) -> bool:
+        return entry.lease_until is not None and entry.lease_until - self.clock() > notifier.deadline
 
     def _result(self, outcome: Outcome) -> Result:
         asks = self.notifier is not None and self.notifier.can_find
@@ -163,6 +195,14 @@ class Lane:
             opted_out=outcome.opted_out,
             bad_address=outcome.bad_address,
         )
+
+
+def where(error: BaseException) -> str:
+    """Return what kind of error it is and where it came from; its words may hold what nobody is to read in a log."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(
+        [type(error).__name__, *(f"{one.name} ({one.filename}:{one.lineno})" for one in reversed(frames))]
+    )
 
 
 class _TriedByAnother(Exception):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import select
@@ -17,7 +17,6 @@ from case_store.actor import Actor
 from case_store.errors import StoreError
 from case_store.models import OutboxEntry
 from case_store.outbox import Policy
-from case_store.settings import Settings
 from case_store.store import CaseStore
 from case_store.tasks import recipients
 from flows.clock import now
@@ -79,15 +78,18 @@ async def send_due(own: Resources, channels: Mapping[str, Notifier]) -> int:
 
 
 async def look_after(own: Resources) -> int:
-    """Give up messages that come too late; return how many."""
+    """End messages that nobody would end otherwise; return how many."""
+    async with own.store.reading() as tx:
+        if not await outbox.anything_to_end(tx, now()):
+            return 0
     async with own.store.transaction() as tx:
-        return await outbox.expire(tx, by=BY, at=now(), policy=policy_of(own.settings))
+        return await outbox.expire(tx, by=BY, at=now(), policy=Policy.of(own.settings))
 
 
 async def give_up(own: Resources, channels: Mapping[str, Notifier]) -> int:
     """Give up messages by channels that are not set up (any more); return how many."""
     without = await _without(own.store, channels)
-    return sum([await lane_of(own, channel, None).send_due() for channel in without])
+    return sum([await lane_of(own, channel, None, channels).send_due() for channel in without])
 
 
 async def _without(store: CaseStore, channels: Mapping[str, Notifier]) -> Sequence[str]:
@@ -99,15 +101,10 @@ async def _without(store: CaseStore, channels: Mapping[str, Notifier]) -> Sequen
 
 def lanes(own: Resources, channels: Mapping[str, Notifier]) -> list[Lane]:
     """Return a lane for each channel."""
-    return [lane_of(own, channel, notifier) for channel, notifier in channels.items()]
+    return [lane_of(own, channel, notifier, channels) for channel, notifier in channels.items()]
 
 
-def lane_of(own: Resources, channel: str, notifier: Notifier | None) -> Lane:
-    """Return the lane of a channel; without a notifier it gives its messages up."""
+def lane_of(own: Resources, channel: str, notifier: Notifier | None, channels: Iterable[str] = ()) -> Lane:
+    """Return the lane of a channel; without a notifier it gives its messages up. `channels` are all that are set up."""
     writer = Writer(own.settings.prefect_ui_url, own.settings.templates, personal_links(own, BY))
-    return Lane(own.store, channel, notifier, writer, policy_of(own.settings), BY, now)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """Return what the installation decides about messages."""
-    return Policy({"sms": settings.texts_an_hour}, settings.alarm_role)
+    return Lane(own.store, channel, notifier, writer, Policy.of(own.settings, channels), BY, now)

@@ -27,8 +27,28 @@ class Writer:
     own: Path | None = None
     personal_link: Callable[[OutboxEntry, Person], Awaitable[str | None]] | None = None
 
-    async def message(self, entry: OutboxEntry, person: Person, case: Case | None) -> Message:
-        """Write the message of a promise.
+    def envelope(self, entry: OutboxEntry, person: Person, case: Case | None) -> Message:
+        """Return the message of a promise without its words: by it a provider is asked whether it has the message."""
+        return Message(
+            to=Recipient(person.name, person.email, person.phone),
+            subject="",
+            text="",
+            html=None,
+            sms_text="",
+            case_number=case.number if case else None,
+            dedup_key=entry.dedup_key,
+        )
+
+    async def message(
+        self, entry: OutboxEntry, person: Person, case: Case | None, receipt_name: str | None = None
+    ) -> Message:
+        """Write the message of a promise, for a try that comes now: it makes the reader's link.
+
+        Args:
+            entry: The promise.
+            person: Its recipient.
+            case: Its case.
+            receipt_name: Names this try in the receipts of the provider.
 
         Raises:
             RenderRefused: The template, or a fact, is not as it has to be.
@@ -37,17 +57,16 @@ class Writer:
         link = await self.personal_link(entry, person) if self.personal_link else None
         writer = replace(self, link=link or self.link)
         words = await asyncio.to_thread(writer.words, entry.template, entry.context, case, person.language)
-        return Message(
-            to=Recipient(person.name, person.email, person.phone),
+        return replace(
+            self.envelope(entry, person, case),
             subject=words.subject,
             text=words.text,
             html=words.html,
             sms_text=words.sms,
-            case_number=case.number if case else None,
-            dedup_key=entry.dedup_key,
             attachments=_attachments(entry),
             useful_for=entry.not_after - entry.tried_at if entry.not_after and entry.tried_at else None,
             link=self.link,
+            receipt_name=receipt_name,
         )
 
     def words(self, template: str, context: Mapping[str, object], case: Case | None, language: str | None) -> Rendered:

@@ -17,7 +17,7 @@ from case_store.settings import Settings
 from case_store.store import CaseStore
 from flows.relay.lane import Lane
 from flows.relay.writing import Writer
-from notifiers.contract import Message, Outcome
+from notifiers.contract import Found, Message, Outcome
 
 BY = Actor.system("relay")
 CHANNEL = "email"
@@ -70,8 +70,8 @@ class Line:
         await self._ask("send", message)
         return Outcome.ok(f"<{message.dedup_key}>")
 
-    async def find(self, message: Message, since: datetime) -> Outcome | None:
-        return Outcome.ok(f"<{message.dedup_key}>") if await self._ask("find", message) else None
+    async def find(self, message: Message, since: datetime) -> Found | None:
+        return Found(f"<{message.dedup_key}>", "sent") if await self._ask("find", message) else None
 
     async def _ask(self, word: str, message: Message) -> bool:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)

@@ -12,10 +12,12 @@ from sqlalchemy import select
 
 from case_store import cases, find, on_call, pausing, sla, sops, tasks
 from case_store.models import AuditEvent, Case, OutboxEntry, Severity, Task
+from case_store.outbox import Policy
 from case_store.store import CaseStore
 from flows import escalation
 from sop.calendars import calendars_in
 from sop.loader import loads
+from tests.mailroom import Mailroom
 from tests.store import simulated, world
 from tests.store.simulated import DAYS, START, Plan
 from tests.store.world import ENGINE, SYSTEM
@@ -23,15 +25,18 @@ from tests.store.world import ENGINE, SYSTEM
 Told = dict[str, list[tuple[float, int, tuple[int, ...]]]]
 OUTAGE = (43 * 24 * 60.0, 44 * 24 * 60.0)
 """A day, in minutes from START, on which nobody looks: 29 February."""
+QUOTA = Policy({"email": 3, "sms": 1})
+"""Low enough to be reached."""
 
 
 @dataclass
 class Simulation:
-    """What is to happen, by minutes from START."""
+    """What is to happen, by minutes from START; messages leave by the mailroom."""
 
     store: CaseStore
     random: Random
     plans: dict[str, list[Plan]]
+    room: Mailroom
 
     async def run(self) -> tuple[Told, Told]:
         """Live through the days; what was told, and what should have been."""
@@ -82,6 +87,7 @@ class Simulation:
                 minute, what, case, plan = events.pop(0)
                 await self._happen(what, case, plan, _at(minute))
             await escalation.tell_all(self.store, on_call.Roster(), partial(_at, look))
+            await self.room.send(_at(look))
 
     async def _happen(self, what: str, case: Case, plan: Plan, at: datetime) -> None:
         async with self.store.transaction() as tx:
@@ -121,8 +127,8 @@ def _at(minute: float) -> datetime:
     return START + timedelta(seconds=round(minute * 60))
 
 
-async def ninety_days(url: str, folder: Path, seed: int, number: int) -> tuple[Told, Told]:
-    """What was told in ninety days, and what should have been; times to the second."""
+async def ninety_days(url: str, folder: Path, seed: int, number: int) -> tuple[Told, Told, Mailroom]:
+    """What was told in ninety days, and what should have been, times to the second; and what left meanwhile."""
     (folder / "calendars.yaml").write_text(simulated.CALENDARS)
     calendars, problems = calendars_in([folder])
     assert not problems
@@ -132,13 +138,14 @@ async def ninety_days(url: str, folder: Path, seed: int, number: int) -> tuple[T
         people["ada"].manager_id = people["mia"].id
         tx.record("person.changed", people["ada"], by=SYSTEM, at=START)
     names = ("office low", "night low", "office critical")
+    room = Mailroom(store, QUOTA)
     try:
-        told, expected = await Simulation(
-            store, random, {name: simulated.plans(random, number) for name in names}
-        ).run()
+        plans = {name: simulated.plans(random, number) for name in names}
+        told, expected = await Simulation(store, random, plans, room).run()
+        await room.send_all(_at(DAYS * 24 * 60))
     finally:
         await store.close()
-    return _rounded(told), _rounded(expected)
+    return _rounded(told), _rounded(expected), room
 
 
 def _rounded(told: Told) -> Told:
