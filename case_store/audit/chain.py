@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from case_store.audit import private
-from case_store.audit.events import Event, Place
+from case_store.audit.events import COLUMNS, Event, Place
 from case_store.audit.merkle import leaf_hash
+from case_store.audit.prepared import Prepared
 from case_store.models import AuditEvent, AuditStream, Base
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 _STREAMS = Base.metadata.tables[AuditStream.__tablename__]
 
 # Made once: they are part of every change, and making a statement takes longer than executing it.
-_INSERT: Final = insert(_EVENTS)
+_INSERT: Final = Prepared(_EVENTS, COLUMNS)
 _HEAD: Final = select(_STREAMS).where(_STREAMS.c.stream == bindparam("stream")).with_for_update()
 
 NOTHING = b""
@@ -49,7 +50,7 @@ def append(connection: Connection, events: Sequence[Event], held: Heads) -> list
         row = event.row(Place(seq + 1, head or None))
         held[event.stream] = (seq + 1, row["leaf"])  # type: ignore[assignment]
         rows.append(row)
-    connection.execute(_INSERT, rows)  # a trigger queues them for the tree and moves their streams on
+    _INSERT.execute(connection, rows)  # a trigger queues them for the tree and moves their streams on
     return disclosures
 
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import class_mapper
 
 from case_store.audit import commitments
 from case_store.audit.commitments import ERASED, Personal, pointer
 from case_store.audit.events import Event, canonical
+from case_store.audit.prepared import Prepared
 from case_store.models import AuditPrivate, Base
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, str]
 _AT_ONCE: Final = 500
-_PRIVATE: Final = Base.metadata.tables[AuditPrivate.__tablename__]
+_INSERT: Final = Prepared(
+    Base.metadata.tables[AuditPrivate.__tablename__],
+    ("event_id", "pointer", "disclosure", "about_type", "about_id"),
+)
 
 
 @cache
@@ -72,7 +76,7 @@ def _hidden(event: Event, value: object, steps: tuple[str | int, ...], rows: lis
 
 def write(connection: Connection, rows: Sequence[Row]) -> None:
     """Write disclosures."""
-    connection.execute(insert(_PRIVATE), rows)
+    _INSERT.execute(connection, rows)
 
 
 async def read(tx: Tx, texts: Sequence[str], *, gone: str | None = ERASED) -> list[dict[str, Any]]:
