@@ -43,6 +43,7 @@ async def receipt(
     by: Actor,
     at: datetime,
     code: str | int | None = None,
+    bad_address: bool = False,
     policy: Policy = DEFAULT,
 ) -> bool:
     """Record what the provider says became of a message.
@@ -58,6 +59,7 @@ async def receipt(
         by: Who brought the receipt.
         at: Now.
         code: The provider's code for why it was not delivered.
+        bad_address: Whoever brings the receipt has seen in it that the address reaches nobody.
         policy: What the installation decides.
 
     Returns:
@@ -76,13 +78,20 @@ async def receipt(
         let_go(entry, "delivered", None)
         record(tx, entry, by=by, at=at, **told)
     else:
-        await _not_delivered(tx, entry, told, policy, by=by, at=at)
+        await _not_delivered(tx, entry, told, policy, bad_address=bad_address, by=by, at=at)
     await tx.flush()
     return True
 
 
 async def _not_delivered(
-    tx: Tx, entry: OutboxEntry, told: dict[str, str | None], policy: Policy, *, by: Actor, at: datetime
+    tx: Tx,
+    entry: OutboxEntry,
+    told: dict[str, str | None],
+    policy: Policy,
+    *,
+    bad_address: bool,
+    by: Actor,
+    at: datetime,
 ) -> None:
     code = told["code"] or ""
     error = f"the provider says {told['status']}" + (f", code {code}" if code else "")
@@ -100,6 +109,6 @@ async def _not_delivered(
     person = await tx.session.get_one(Person, entry.recipient_id)
     if code in _OPTED_OUT:
         await contacts.opt_out(tx, person, entry.channel, by=by, at=at, why=error)
-    elif code in _BAD:
+    elif bad_address or code in _BAD:
         await contacts.mark_bad(tx, person, entry.channel, by=by, at=at, why=error)
     await after_death(tx, entry, policy, by=by, at=at)
