@@ -56,7 +56,7 @@ class ErasedContent:
 
 
 @dataclass(frozen=True, slots=True)
-class _Erasure:
+class Erasure:
     """On what ground, by whom and when."""
 
     basis: str
@@ -80,7 +80,7 @@ async def redact(
     for kind in CONTENT:
         row: Any = await tx.session.get(kind, row_id, populate_existing=True)
         if row is not None and row.case_id == case.id:
-            return await _erase(tx, case, [row], _Erasure(ground, ticket, by, at))
+            return await erase_rows(tx, case, [row], Erasure(ground, ticket, by, at))
     raise NotFound(
         f"{case_label(case)} has nothing with the id {row_id[:80]!r}",
         next_step=f"the ids are in: casewright case show {case.number} --json",
@@ -115,7 +115,7 @@ async def erase_case(
     tasks = select(Task.id).where(Task.case_id == case.id)
     await tx.session.execute(update(Question).where(Question.task_id.in_(tasks)).values(reason=None, refusal=None))
     await tx.session.execute(update(OutboxEntry).where(OutboxEntry.case_id == case.id).values(context={}))
-    return await _erase(tx, case, rows, _Erasure(ground, ticket, by, at))
+    return await erase_rows(tx, case, rows, Erasure(ground, ticket, by, at))
 
 
 async def _locked(tx: Tx, case: Case) -> Case:
@@ -126,7 +126,8 @@ async def _locked(tx: Tx, case: Case) -> Case:
     return case
 
 
-async def _erase(tx: Tx, case: Case, rows: Sequence[_Row], erasure: _Erasure) -> ErasedContent:
+async def erase_rows(tx: Tx, case: Case, rows: Sequence[_Row], erasure: Erasure) -> ErasedContent:
+    """Erase what is personal in some rows of a case that the caller has locked."""
     by_type: dict[str, list[_Row]] = defaultdict(list)
     changed, disclosures = 0, 0
     for row in rows:

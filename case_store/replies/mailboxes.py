@@ -34,12 +34,12 @@ class Reading:
 
 
 async def claim(tx: Tx, name: str, token: str, at: datetime) -> Reading | None:
-    """Take a mailbox for one reading; None when another relay has it.
+    """Take a mailbox for one reading; None when another relay has it. Each relay has one token.
 
     A lease that ends much later than any lease can was given before the clock was set back; it does not count.
     """
     row = await _locked(tx, name)
-    if row.lease_until is not None and at < row.lease_until <= at + 2 * LEASE:
+    if row.token != token and row.lease_until is not None and at < row.lease_until <= at + 2 * LEASE:
         return None
     row.token, row.lease_until = token, at + LEASE
     await tx.flush()
