@@ -1,4 +1,4 @@
-"""A real Dovecot on loopback, of a test's own: IMAP over TLS, with one mailbox. Nothing outside its folder is touched."""
+"""A real Dovecot on loopback, of a test's own: IMAP over TLS, one mailbox. Nothing outside its folder is touched."""
 
 from __future__ import annotations
 

@@ -54,7 +54,9 @@ def wording(message: Message) -> Wording:
 
 
 def _first(parts: list[Part], subtype: str) -> str:
-    return next((part.text()[:_LONGEST] for part in parts if part.subtype == subtype), "")
+    # What calls itself a multipart and has no parts is a text.
+    wanted = {subtype, "mixed", "alternative"} if subtype == "plain" else {subtype}
+    return next((part.text()[:_LONGEST] for part in parts if part.subtype in wanted), "")
 
 
 def _beginning(text: str) -> str:
