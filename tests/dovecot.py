@@ -131,8 +131,13 @@ class Dovecot:
 
     def number_anew(self) -> None:
         """Have the folder number its mails anew, as after a restored backup."""
-        for file in (self._folder / "mail").glob("dovecot*"):
+        for file in (self._folder / "mail").glob("dovecot.index*"):
             file.unlink()
+        listed = self._folder / "mail" / "dovecot-uidlist"
+        version, numbering, rest = listed.read_text().split(" ", 2)
+        owner = listed.stat()
+        listed.write_text(f"{version} V{int(numbering[1:]) + 1} {rest}")
+        os.chown(listed, owner.st_uid, owner.st_gid)
 
     @contextlib.contextmanager
     def mailbox(self) -> Iterator[imaplib.IMAP4_SSL]:

@@ -36,13 +36,15 @@ from case_store.models import (
     AuditSink,
     Base,
     Breaker,
-    IdempotencyKey,
     OutboxEntry,
     Person,
+    Reply,
+    ReplyMailbox,
     SignOffCode,
     SopDocument,
     WrittenOnce,
 )
+from case_store.models.answers import MAILBOX_FAILURES
 
 LEDGER = "ledger"
 _NOT_TOLD = ("id", "version")  # the event names them elsewhere
@@ -134,7 +136,7 @@ def _needs_telling(row: object, facts: Sequence[tuple[str, object]]) -> bool:
     return isinstance(row, Audited) or ((fact := _telling(row)) is not None and fact not in facts)
 
 
-_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id", "sha256", "reply"})
+_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id", "sha256", "reply", "mailbox"})
 
 
 def _telling(row: object) -> tuple[str, object] | None:  # noqa: PLR0911 - a table of kinds of rows
@@ -150,8 +152,10 @@ def _telling(row: object) -> tuple[str, object] | None:  # noqa: PLR0911 - a tab
             return "code_id", row.id
         case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
             return "new", row.vkey
-        case IdempotencyKey() if row.key.startswith("reply:"):
+        case Reply():
             return "reply", row.key
+        case ReplyMailbox() if _left_alone_or_back(row):
+            return "mailbox", row.name
         case SopDocument():
             return "sha256", row.digest
         case _:
@@ -163,6 +167,13 @@ def _opened_or_closed(breaker: Breaker) -> bool:
     state = inspect(breaker)
     before = next(iter(state.attrs.open_until.history.deleted or ()), None)
     return before != breaker.open_until and state.attrs.times_open.history.has_changes()
+
+
+def _left_alone_or_back(mailbox: ReplyMailbox) -> bool:
+    """Tell whether a mailbox comes to fail too often, or works after that; counting is bookkeeping."""
+    history = inspect(mailbox).attrs.failures.history
+    before = next(iter(history.deleted or ()), mailbox.failures)
+    return (before >= MAILBOX_FAILURES) != (mailbox.failures >= MAILBOX_FAILURES)
 
 
 def _signs(code: SignOffCode) -> bool:

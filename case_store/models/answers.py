@@ -1,7 +1,7 @@
 """How people answer besides the engine's interface and the command line."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sqlalchemy import BigInteger, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -56,6 +56,10 @@ class Reply(WrittenOnce, Base):
     outbox_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     note_id: Mapped[str | None] = reference("notes")
     evidence_id: Mapped[str | None] = reference("evidence")
+
+
+MAILBOX_FAILURES: Final = 5
+"""Failures in a row after which it is on record that a mailbox cannot be read."""
 
 
 class ReplyMailbox(Base):

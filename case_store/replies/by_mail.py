@@ -146,9 +146,6 @@ async def _too_many(tx: Tx, told: _Told, at: datetime) -> bool:
 async def _take(tx: Tx, blobs: Blobs, letter: Letter, told: _Told, *, by: Actor, at: datetime) -> Taken:
     case = await find.case(tx, told.entry.case_id or "", lock=True)
     task = await find.task(tx, told.entry.task_id, lock=True) if told.entry.task_id else None
-    facts = {"sha256": letter.sha256, "outbox_id": told.entry.id}
-    received(tx, told.person, letter.key, MAIL, letter.said.kind, by=by, at=at, facts=facts)
-    await tx.flush()
     mail = await keep(tx, blobs, letter, case, task, "reply", by=by, at=at)
     row = Reply(
         key=letter.key,
@@ -164,6 +161,8 @@ async def _take(tx: Tx, blobs: Blobs, letter: Letter, told: _Told, *, by: Actor,
     taken = await _do(tx, letter, told, case, task, row, by=by, at=at)
     row.outcome = taken.outcome
     tx.session.add(row)
+    facts = {"sha256": letter.sha256, "outbox_id": told.entry.id}
+    received(tx, told.person, letter.key, MAIL, letter.said.kind, by=by, at=at, facts=facts)
     await tx.flush()
     return taken
 

@@ -14,12 +14,10 @@ from sqlalchemy import select
 from case_store.actor import Actor
 from case_store.holds import hold
 from case_store.models import ReplyMailbox
+from case_store.models.answers import MAILBOX_FAILURES
 from case_store.store import Tx
 
 LEASE: Final = timedelta(minutes=3)
-FAILURES: Final = 5
-"""Failures in a row after which it is on record that a mailbox cannot be read."""
-
 _LONGEST_ERROR: Final = 500
 
 
@@ -65,7 +63,7 @@ async def worked(tx: Tx, reading: Reading, *, by: Actor, at: datetime) -> None:
     row = await _locked(tx, reading.name)
     if row.token != reading.token:
         return
-    if row.failures >= FAILURES:
+    if row.failures >= MAILBOX_FAILURES:
         tx.record("mailbox.works_again", None, by=by, at=at, facts={"mailbox": row.name})
     row.token = row.lease_until = None
     row.last_ok_at, row.failures, row.failed_at, row.last_error = at, 0, None, None
@@ -79,7 +77,7 @@ async def failed(tx: Tx, reading: Reading, reason: str, *, by: Actor, at: dateti
         return
     row.token = row.lease_until = None
     row.failures, row.failed_at, row.last_error = row.failures + 1, row.failed_at or at, reason[:_LONGEST_ERROR]
-    if row.failures == FAILURES:
+    if row.failures == MAILBOX_FAILURES:
         facts = {"mailbox": row.name, "failures": row.failures, "error": row.last_error}
         tx.record("mailbox.left_alone", None, by=by, at=at, facts=facts)
     await tx.flush()

@@ -74,11 +74,11 @@ async def _keep(
         "action": report.action,
         "status": report.status,
     }
-    tx.record("reply.reported", None, by=by, at=at, case=entry.case_id, facts=facts)
     if entry.case_id is not None and letter.raw is not None:
         case = await tx.session.get_one(Case, entry.case_id)
         task = await tx.session.get(Task, entry.task_id) if entry.task_id else None
         row.evidence_id = (await keep(tx, blobs, letter, case, task, "bounce", by=by, at=at)).id
     tx.session.add(row)
+    tx.record("reply.reported", None, by=by, at=at, case=entry.case_id, facts=facts)
     await tx.flush()
     return Taken("receipt", why=report.action)

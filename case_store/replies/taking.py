@@ -51,12 +51,12 @@ async def take(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -
     key = key_of(sender.channel, sender.ref)
     if await was_taken(tx, key):
         return None
-    received(tx, sender.person, key, sender.channel, said.kind, by=by, at=at, facts={"ref": sender.ref})
-    await tx.flush()
     row = Reply(key=key, channel=sender.channel, at=at, person_id=sender.person.id)
     taken = await _do(tx, sender, said, row, by=by, at=at)
     row.outcome = taken.outcome
     tx.session.add(row)
+    # With the row, which it tells of; so after what followed from it.
+    received(tx, sender.person, key, sender.channel, said.kind, by=by, at=at, facts={"ref": sender.ref})
     await tx.flush()
     return taken
 

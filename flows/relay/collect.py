@@ -88,6 +88,10 @@ class Collector:
 
     async def _take_arrived(self, reading: Reading) -> int:
         arrived = await self.mailbox.arrived(reading.numbering, reading.cursor, _AT_ONCE)
+        if arrived.numbering != reading.numbering:  # what comes from now on counts, whoever reads it elsewhere
+            async with self.own.store.transaction() as tx:
+                if not await mailboxes.move(tx, reading, numbering=arrived.numbering, cursor=arrived.since, at=now()):
+                    return 0
         for item in arrived.items:
             if not await self._take(reading, arrived, item):
                 break

@@ -81,7 +81,7 @@ class ImapMailbox:
         found = sorted(uid for uid in client.search(["UID", f"{last + 1}:*"]) if uid > last)[:most]
         sizes = client.fetch(found, ["RFC822.SIZE"]) if found else {}
         items = [Item(str(uid), uid, int(sizes.get(uid, {}).get(b"RFC822.SIZE", 0))) for uid in found]
-        return Arrived(ours, items)
+        return Arrived(ours, last, items)
 
     def _opened(self, client: IMAPClient, numbering: int | None, cursor: int) -> tuple[int, int]:
         """Open the folder; return its numbering, and the last number that is behind us."""

@@ -32,9 +32,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Mails that have come in, the oldest first, and the numbering that their numbers belong to."""
+    """Mails that have come in, the oldest first; the numbering that their numbers belong to, and the last one before."""
 
     numbering: int | None
+    since: int
     items: Sequence[Item]
 
 

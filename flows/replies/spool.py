@@ -28,7 +28,7 @@ class SpoolMailbox:
 
     async def arrived(self, numbering: int | None, cursor: int, most: int) -> Arrived:  # noqa: ARG002 - the contract's
         """Return the mails that are in the folder, by name."""
-        return await self._do(lambda: Arrived(None, self._items(most)))
+        return await self._do(lambda: Arrived(None, 0, self._items(most)))
 
     async def read(self, item: Item, most: int) -> bytes | None:
         """Return the bytes of a mail."""

@@ -49,7 +49,8 @@ from case_store.alert_formats import ParsedAlert
 from case_store.audit import bundle, exports, keys, rotation, sequencer
 from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
-from case_store.models import AuditEvent, AuditSink, OutboxEntry, ReplyMailbox
+from case_store.models import AuditEvent, AuditSink, OutboxEntry
+from case_store.models.answers import MAILBOX_FAILURES
 from case_store.outbox import breaker, falling_over, quota
 from case_store.replies import mailboxes
 from case_store.replies.keeping import keep
@@ -481,18 +482,15 @@ async def bounced(tx: Tx, scene: Scene) -> replies.Letter:
     return replies.Letter(key="k", sha256="0" * 64, raw=b"", sender=None, named=named, said=said, report=report)
 
 
-async def mailbox_failing(tx: Tx, scene: Scene) -> mailboxes.Reading:
-    """Return the right to read a mailbox that failed often."""
-    reading = await mailboxes.claim(tx, "imap", "t", NOW)
-    assert reading is not None
-    (await tx.session.get_one(ReplyMailbox, "imap")).failures = mailboxes.FAILURES
-    return reading
-
-
-async def mailbox_about_to_fail(tx: Tx, scene: Scene) -> mailboxes.Reading:
-    reading = await mailbox_failing(tx, scene)
-    (await tx.session.get_one(ReplyMailbox, "imap")).failures = mailboxes.FAILURES - 1
-    return reading
+async def mailbox_that_failed(tx: Tx, times: int) -> mailboxes.Reading:
+    """Return the right to read a mailbox that failed so often."""
+    for _ in range(times):
+        reading = await mailboxes.claim(tx, "imap", "t", NOW)
+        assert reading is not None
+        await mailboxes.failed(tx, reading, "no route", by=ENGINE, at=NOW)
+    again = await mailboxes.claim(tx, "imap", "t", NOW)
+    assert again is not None
+    return again
 
 
 async def reply(tx: Tx, scene: Scene, by: Actor) -> None:
@@ -646,11 +644,13 @@ VERBS: dict[str, Verb] = {
     ),
     "replies.mailboxes.failed": Verb(
         lambda tx, s, by: mailboxes.failed(tx, s.made, "no route", by=by, at=LATER),
-        mailbox_about_to_fail,
+        lambda tx, _: mailbox_that_failed(tx, MAILBOX_FAILURES - 1),
         about_no_row=True,
     ),
     "replies.mailboxes.worked": Verb(
-        lambda tx, s, by: mailboxes.worked(tx, s.made, by=by, at=LATER), mailbox_failing, about_no_row=True
+        lambda tx, s, by: mailboxes.worked(tx, s.made, by=by, at=LATER),
+        lambda tx, _: mailbox_that_failed(tx, MAILBOX_FAILURES),
+        about_no_row=True,
     ),
     "replies.outcomes.set_aside": Verb(
         lambda tx, s, by: replies.set_aside(tx, s.made, "refused", "unknown", by=by, at=LATER),
