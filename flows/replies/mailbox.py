@@ -32,7 +32,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Mails that have come in, the oldest first; the numbering that their numbers belong to, and the last one before."""
+    """Mails that have come in, the oldest first; the numbering of their numbers, and the last number before."""
 
     numbering: int | None
     since: int

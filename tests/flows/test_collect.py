@@ -204,8 +204,7 @@ class TestImap:
         await at_imap.ask()
         collector = await at_imap.collector()
         assert await collector.step() == 0
-        dovecot.stop()
-        dovecot.start()
+        dovecot.hang_up()
         dovecot.deliver(at_imap.reply())
         assert await collector.step() == 1
 
