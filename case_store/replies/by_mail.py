@@ -33,6 +33,7 @@ Those from other addresses are counted apart, so that nobody uses up what is the
 _HOUR: Final = timedelta(hours=1)
 _SENDER: Final = 320
 _OTHER: Final = "other_address"
+_TOO_LARGE: Final = "too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ async def take_letter(
     why = await _why_not(tx, letter, told, by=by, at=at)
     if why is not None:
         taken = await set_aside(tx, letter, "refused", why, told.entry, by=by, at=at)
-        return await _answered(tx, letter, told, taken, at) if why == "too_large" else taken
+        return await _answered(tx, letter, told, taken, at) if why == _TOO_LARGE else taken
     return await _answered(tx, letter, told, await _take(tx, blobs, letter, told, by=by, at=at), at)
 
 
@@ -127,18 +128,20 @@ async def _why_not(tx: Tx, letter: Letter, told: _Told, *, by: Actor, at: dateti
 
 def _nothing_to_take(letter: Letter) -> str | None:
     if letter.raw is None:
-        return "too_large"
+        return _TOO_LARGE
     return None if letter.said.text else "empty"
 
 
 async def _too_many(tx: Tx, told: _Told, at: datetime) -> bool:
+    """Tell whether so many were taken, or answered, within an hour."""
+    theirs = Reply.why.is_(None) | (Reply.why == _TOO_LARGE)
     taken = select(func.count()).where(
         Reply.person_id == told.person.id,
         Reply.case_id == told.entry.case_id,
         Reply.channel == MAIL,
         Reply.at > at - _HOUR,
-        Reply.outcome.in_(("acknowledged", "noted", "nothing_waits")),
-        Reply.why.is_(None) if told.own else Reply.why == _OTHER,
+        Reply.outcome.not_in(("ignored", "receipt")),
+        theirs if told.own else Reply.why == _OTHER,
     )
     return (await tx.session.scalar(taken) or 0) >= MOST_AN_HOUR
 

@@ -228,6 +228,9 @@ async def test_one_that_is_too_large_is_told_so_and_not_kept(post: Post):
     assert await post.take(read_letter(raw[:900], ADDRESSES, whole=False)) == Taken("refused", why="too_large")
     assert await post.answers() == ["too_large"]
     assert await post.evidence() == []
+    for length in range(901, 910):  # a loop of these ends too
+        await post.take(read_letter(raw[:length], ADDRESSES, whole=False))
+    assert await post.answers() == ["too_large"] * 5
 
 
 @pytest.mark.parametrize("name", ["empty", "quotes only", "html that never ends"])
