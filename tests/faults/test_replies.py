@@ -22,14 +22,30 @@ from tests.faults.collecting import ADDRESSES, SPOOL
 from tests.mails import mail
 from tests.site import until
 from tests.store import world
-from tests.store.conftest import database_url, postgres_database, postgres_template, sqlite_database, sqlite_empty
+from tests.store.conftest import (
+    database_url,
+    postgres_copies,
+    postgres_database,
+    postgres_template,
+    sqlite_database,
+    sqlite_empty,
+    sqlite_template,
+)
 from tests.store.world import ENGINE, NOW, SYSTEM
 
 SEED = int(os.environ.get("CASEWRIGHT_TEST_SEED", "2026"))
 SOP = "sop: many\nversion: 1\ntitle: Many\nstages:\n  - key: s\n    title: S\n    tasks:\n"
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.faults.collecting"])
-__all__ = ["database_url", "postgres_database", "postgres_template", "sqlite_database", "sqlite_empty"]
+__all__ = [
+    "database_url",
+    "postgres_copies",
+    "postgres_database",
+    "postgres_template",
+    "sqlite_database",
+    "sqlite_empty",
+    "sqlite_template",
+]
 
 
 async def with_mails(url: str, home: Path, number: int) -> CaseStore:
