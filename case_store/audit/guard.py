@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from sqlalchemy import Delete, Insert, TextClause, TextualSelect, Update, event, inspect, select
 from sqlalchemy.orm import FromStatement, ORMExecuteState, Session, UOWTransaction
@@ -20,6 +20,7 @@ from case_store.audit.chain import append
 from case_store.audit.commitments import Personal
 from case_store.audit.events import Event
 from case_store.audit.ledger import Declared, Ledger, entity_key, entity_type
+from case_store.audit.telling import TELLING, needs_telling
 from case_store.clean import clean_json
 from case_store.errors import (
     AppendOnly,
@@ -32,19 +33,10 @@ from case_store.errors import (
 from case_store.models import (
     Audited,
     AuditEvent,
-    AuditKey,
-    AuditSink,
     Base,
-    Breaker,
-    OutboxEntry,
     Person,
-    Reply,
-    ReplyMailbox,
-    SignOffCode,
-    SopDocument,
     WrittenOnce,
 )
-from case_store.models.answers import MAILBOX_FAILURES
 
 LEDGER = "ledger"
 _NOT_TOLD = ("id", "version")  # the event names them elsewhere
@@ -126,78 +118,10 @@ def _before_flush(session: Session, _context: UOWTransaction, _instances: object
 def _require_told(changing: Iterable[object], declared: Sequence[Declared]) -> None:
     """Refuse rows that change without an event: audited ones, and others that only the facts of an event tell of."""
     told = {id(entry.entity) for entry in declared}
-    facts = [(name, entry.facts[name]) for entry in declared for name in _TELLING & entry.facts.keys()]
-    untold = [row for row in changing if id(row) not in told and _needs_telling(row, facts)]
+    facts = [(name, entry.facts[name]) for entry in declared for name in TELLING & entry.facts.keys()]
+    untold = [row for row in changing if id(row) not in told and needs_telling(row, facts)]
     if untold:
         raise UnauditedChange(f"no audit event for {_names(untold)}")
-
-
-def _needs_telling(row: object, facts: Sequence[tuple[str, object]]) -> bool:
-    return isinstance(row, Audited) or ((fact := _telling(row)) is not None and fact not in facts)
-
-
-_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id", "sha256", "reply", "mailbox"})
-
-
-def _telling(row: object) -> tuple[str, object] | None:  # noqa: PLR0911 - a table of kinds of rows
-    """Return the fact by which an event tells of this change; None for rows, and changes, that are bookkeeping."""
-    match row:
-        case OutboxEntry() if _decided(row):
-            return "outbox_id", row.id
-        case AuditSink() if _set_up(row):
-            return "sink", row.name
-        case Breaker() if _opened_or_closed(row):
-            return "breaker", row.channel
-        case SignOffCode() if _signs(row):
-            return "code_id", row.id
-        case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
-            return "new", row.vkey
-        case Reply():
-            return "reply", row.key
-        case ReplyMailbox() if _left_alone_or_back(row):
-            return "mailbox", row.name
-        case SopDocument():
-            return "sha256", row.digest
-        case _:
-            return None
-
-
-def _opened_or_closed(breaker: Breaker) -> bool:
-    """Tell whether a channel is left alone or works again; counting, and who tries it next, is bookkeeping."""
-    state = inspect(breaker)
-    before = next(iter(state.attrs.open_until.history.deleted or ()), None)
-    return before != breaker.open_until and state.attrs.times_open.history.has_changes()
-
-
-def _left_alone_or_back(mailbox: ReplyMailbox) -> bool:
-    """Tell whether a mailbox comes to fail too often, or works after that; counting is bookkeeping."""
-    history = inspect(mailbox).attrs.failures.history
-    before = next(iter(history.deleted or ()), mailbox.failures)
-    return (before >= MAILBOX_FAILURES) != (mailbox.failures >= MAILBOX_FAILURES)
-
-
-def _signs(code: SignOffCode) -> bool:
-    """Tell whether a code was sent, tried or used; that a newer one took its place is told with that one."""
-    state = inspect(code)
-    told = ("wrong", "verified_at", "used_at")
-    return state.key is None or any(state.attrs[name].history.has_changes() for name in told)
-
-
-def _decided(message: OutboxEntry) -> bool:
-    """Tell whether something became of a message; that somebody takes it for sending is bookkeeping."""
-    state = inspect(message)
-    if state.key is None:
-        return message.instead_of is not None
-    return state.attrs.state.history.has_changes() and message.state != "leased"
-
-
-def _set_up(sink: AuditSink) -> bool:
-    """Tell whether somebody changed what a sink gets; that it gets it, and how far it is, is bookkeeping."""
-    state = inspect(sink)
-    if state.key is None or any(state.attrs[name].history.has_changes() for name in ("fingerprint", "removed_at")):
-        return True
-    before: int | None = next(iter(state.attrs.cursor.history.deleted), None)
-    return before is not None and sink.cursor < before
 
 
 def _refuse_rewriting(session: Session, changing: Iterable[object]) -> None:
