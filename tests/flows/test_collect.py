@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from sop.library import Library, directories
 from tests.conftest import missing
 from tests.dovecot import HOW_TO_GET_IT, PASSWORD, USER, Dovecot, DovecotMissing, own_dovecot
 from tests.mails import mail
-from tests.site import ACTIONS, PEOPLE, SOPS
+from tests.site import ACTIONS, PEOPLE, SOPS, until
 
 BY = Actor.system("test")
 
@@ -317,6 +318,30 @@ class TestSpool:
         assert await collector.step() == 1, "one that was taken before is moved away, and changes nothing"
         assert len(list((spool / "taken").iterdir())) == 3
         assert await at_spool.count(Note) == 1
+
+    async def test_the_relay_goes_on_when_the_folder_comes(
+        self, at_spool: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(collect, "_LOOK_EVERY", 0.01)
+        await at_spool.ask()
+        (tmp_path / "spool").rmdir()
+        relay = asyncio.create_task(collect.collect_replies(at_spool.own))
+        await until(partial(self.failed, at_spool), within=60, every=0.05)
+        (tmp_path / "spool").mkdir()
+        put(tmp_path / "spool", "a.eml", at_spool.reply())
+        await until(partial(self.took, at_spool), within=60, every=0.05)
+        relay.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await relay
+        assert await at_spool.outcomes() == ["acknowledged"]
+
+    @staticmethod
+    async def failed(office: Office) -> bool:
+        return await office.count(ReplyMailbox) == 1 and (await office.place()).failures > 0
+
+    @staticmethod
+    async def took(office: Office) -> bool:
+        return bool(await office.outcomes())
 
     async def test_a_maildir_is_one(self, at_spool: Office, tmp_path: Path):
         await at_spool.ask()
