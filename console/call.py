@@ -55,7 +55,7 @@ class Call:
             return Settings()
         except ValidationError as error:
             # Only names and reasons: a value may be a secret.
-            wrong = (f"CASEWRIGHT_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+            wrong = (f"{_named(one['loc'])}{one['msg']}" for one in error.errors())
             raise BadSetting("\n".join(wrong)) from None
 
     @asynccontextmanager
@@ -148,6 +148,11 @@ class Call:
             return await find.person(tx, self.person_name)
         except NotFound as error:
             raise NotAPerson(f"nobody called {self.person_name!r} is in the case store") from error
+
+
+def _named(where: "tuple[int | str, ...]") -> str:
+    """Return the name of a setting; a rule about several names them itself."""
+    return f"CASEWRIGHT_{'_'.join(map(str, where)).upper()}: " if where else ""
 
 
 Here = Annotated[Call, Parameter(parse=False)]

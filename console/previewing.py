@@ -35,5 +35,6 @@ async def facts_for(tx: Tx, case: Case, person: Person, link: str, at: datetime)
         "digest": {"count": 7, "cases": [{"number": case.number, "messages": 7}], "more": 0},
         "alarm": {"about": "message", "channel": "sms", "template": "assigned", "case": case.number},
         "checkpoint": {"at": at.isoformat(), "size": 1, "lines": ["an example"]},
+        "reply": {"about": "noted"},
         "code": {"digits": "123456", "minutes": 10},
     }

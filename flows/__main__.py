@@ -1,4 +1,4 @@
-"""The processes of the engine: `python -m flows serve|worker|relay|deploy|sweep|notify-test`.
+"""The processes of the engine: `python -m flows serve|worker|relay|deploy|sweep|notify-test|reply-take`.
 
 The command line (`casewright up`, `worker`, `relay`, `deploy`) starts these; it does not import Prefect itself.
 """
@@ -39,6 +39,10 @@ def main() -> int:
 
             logging.getLogger().setLevel(logging.ERROR)  # it tells the steps itself
             return asyncio.run(notify_test(settings, Asked(given.person, given.channel, given.by)))
+        if given.command == "reply-take":
+            from flows.replies.by_hand import take_file  # noqa: PLC0415 - loads the case store
+
+            return asyncio.run(take_file(settings, given.file, given.by))
         return asyncio.run(_until_stopped(_process(given.command, settings)))
     except StoreError as error:
         sys.stderr.write(f"{error.diagnostics()}\n")
@@ -58,6 +62,9 @@ def _words() -> argparse.ArgumentParser:
     test.add_argument("person")
     test.add_argument("--channel")
     test.add_argument("--by", required=True)
+    take = commands.add_parser("reply-take", help="take one mail that came back")
+    take.add_argument("file", type=Path)
+    take.add_argument("--by", required=True)
     return parser
 
 

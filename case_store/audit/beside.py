@@ -25,10 +25,10 @@ from case_store.models import (
     AuditSink,
     Breaker,
     Case,
-    IdempotencyKey,
     Note,
     NoteRevision,
     OutboxEntry,
+    Reply,
     SignOffCode,
     SopDocument,
     Task,
@@ -255,8 +255,8 @@ async def _breakers(tx: Tx) -> AsyncIterator[Difference]:
 
 
 async def _replies(tx: Tx) -> AsyncIterator[Difference]:
-    told = {facts["reply"] async for _, facts in _facts(tx, "reply.received")}
-    kept = set(await tx.session.scalars(select(IdempotencyKey.key).where(IdempotencyKey.key.startswith("reply:"))))
+    told = {facts["reply"] async for _, facts in _facts(tx, "reply.received", "reply.set_aside", "reply.reported")}
+    kept = set(await tx.session.scalars(select(Reply.key)))
     for key in sorted(told - kept):
         yield Difference("reply", key, None, _GONE, "it was taken")
     for key in sorted(kept - told):

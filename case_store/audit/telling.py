@@ -8,9 +8,10 @@ from sqlalchemy import inspect
 from sqlalchemy.orm.attributes import History, get_history
 from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
 
-from case_store.models import AuditKey, AuditSink, Breaker, IdempotencyKey, OutboxEntry, SignOffCode, SopDocument
+from case_store.models import AuditKey, AuditSink, Breaker, OutboxEntry, Reply, ReplyMailbox, SignOffCode, SopDocument
+from case_store.models.answers import MAILBOX_FAILURES
 
-FACTS: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id", "sha256", "reply"})
+FACTS: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id", "sha256", "reply", "mailbox"})
 """Facts by which events tell of rows that have none of their own."""
 
 
@@ -27,8 +28,10 @@ def fact_of(row: object) -> tuple[str, object] | None:  # noqa: PLR0911 - a tabl
             return "code_id", row.id
         case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
             return "new", row.vkey
-        case IdempotencyKey() if row.key.startswith("reply:"):
+        case Reply():
             return "reply", row.key
+        case ReplyMailbox() if _left_alone_or_back(row):
+            return "mailbox", row.name
         case SopDocument():
             return "sha256", row.digest
         case _:
@@ -39,6 +42,12 @@ def _opened_or_closed(breaker: Breaker) -> bool:
     """Tell whether a channel is left alone or works again; counting, and who tries it next, is bookkeeping."""
     before = next(iter(history(breaker, "open_until").deleted or ()), None)
     return before != breaker.open_until and history(breaker, "times_open").has_changes()
+
+
+def _left_alone_or_back(mailbox: ReplyMailbox) -> bool:
+    """Tell whether a mailbox comes to fail too often, or works after that; counting is bookkeeping."""
+    before = next(iter(history(mailbox, "failures").deleted or ()), mailbox.failures)
+    return (before >= MAILBOX_FAILURES) != (mailbox.failures >= MAILBOX_FAILURES)
 
 
 def _signs(code: SignOffCode) -> bool:

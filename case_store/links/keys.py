@@ -25,6 +25,7 @@ from case_store.errors import LinkKeyUnusable
 FILE: Final = "links.key"
 _LINK: Final = "casewright.link.v1"
 _SHORTEST: Final = 32
+MARK_BYTES: Final = 10
 _HOW: Final[dict[str, Any]] = {"digest_method": sha256, "key_derivation": "hmac"}
 
 
@@ -70,6 +71,14 @@ class LinkKeys:
         except (BadSignature, UnicodeError):
             return None
 
+    def mark(self, purpose: str, content: bytes) -> bytes:
+        """Return a short signature, for where there is room for few characters; 80 bits, tried only against us."""
+        return _mark(self._keys[-1], purpose, content)
+
+    def has_mark(self, purpose: str, content: bytes, mark: bytes) -> bool:
+        """Tell whether one of our keys made this mark."""
+        return any(hmac.compare_digest(_mark(key, purpose, content), mark) for key in self._keys)
+
     def signer(self, purpose: str) -> URLSafeTimedSerializer:
         """Return what signs for one purpose; what is signed for another is not taken."""
         return URLSafeTimedSerializer(list(self._keys), salt=purpose, signer_kwargs=_HOW)
@@ -77,6 +86,11 @@ class LinkKeys:
     def _link_signer(self) -> TimestampSigner:
         # Without the serializer, so that a text has room for the link.
         return TimestampSigner(list(self._keys), salt=_LINK, **_HOW)
+
+
+def _mark(key: str, purpose: str, content: bytes) -> bytes:
+    of_purpose = hmac.digest(key.encode(), purpose.encode(), sha256)
+    return hmac.digest(of_purpose, content, sha256)[:MARK_BYTES]
 
 
 def digest(name: str) -> str:

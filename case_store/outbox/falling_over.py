@@ -13,13 +13,13 @@ from case_store.actor import Actor
 from case_store.holds import hold
 from case_store.models import Case, JsonMap, OutboxEntry, Person
 from case_store.outbox.needless import is_needless
-from case_store.outbox.policy import ALARM, DIGEST, USEFUL_FOR, Policy
+from case_store.outbox.policy import ALARM, DIGEST, REPLY, USEFUL_FOR, Policy
 from case_store.outbox.telling import record
 from case_store.store import Tx
 
 _LEFT: Final = ("dead", "cancelled")
 _LONG: Final = timedelta(days=1)
-_TO_NOBODY_ELSE: Final = frozenset({ALARM, DIGEST, "checkpoint", "code", "test"})
+_TO_NOBODY_ELSE: Final = frozenset({ALARM, DIGEST, REPLY, "checkpoint", "code", "test"})
 """What says nothing to anybody but its recipient."""
 
 

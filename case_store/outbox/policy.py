@@ -20,6 +20,7 @@ USEFUL_FOR: Final[Mapping[str, timedelta]] = {"email": timedelta(days=3), "sms":
 ALARM: Final = "alarm"
 DIGEST: Final = "digest"
 CODE: Final = "code"
+REPLY: Final = "reply"
 DOUBT_LASTS: Final = timedelta(minutes=10)
 """So long a receipt or a bounce is waited for where nobody can be asked whether a message went."""
 
@@ -29,7 +30,7 @@ GOES_AGAIN: Final = frozenset({"email"})
 OWN: Final = frozenset({ALARM, DIGEST})
 """Messages that the outbox promises itself."""
 
-NOT_IN_A_DIGEST: Final = frozenset({*OWN, "checkpoint", CODE, "test"})
+NOT_IN_A_DIGEST: Final = frozenset({*OWN, "checkpoint", CODE, REPLY, "test"})
 """What is never told as one of many: it waits for the quota instead."""
 
 NEVER_WAITS: Final = frozenset({CODE, "test"})

@@ -73,7 +73,7 @@ class ErasedContent:
 
 
 @dataclass(frozen=True, slots=True)
-class _Erasure:
+class Erasure:
     """On what ground, by whom and when."""
 
     basis: str
@@ -100,7 +100,7 @@ async def redact(
         row: Any = await tx.session.get(kind, row_id, populate_existing=True)
         if row is not None and row.case_id == case.id:
             rows = [row, *(await _with_tasks(tx, [row.id]) if kind is Task else ())]
-            return await _erase(tx, case, rows, _Erasure(ground, ticket, by, at))
+            return await erase_rows(tx, case, rows, Erasure(ground, ticket, by, at))
     raise NotFound(
         f"{case_label(case)} has nothing with the id {row_id[:80]!r}",
         next_step=f"the ids are in: casewright case show {case.number} --json",
@@ -153,7 +153,7 @@ async def erase_case(
         of_case = select(kind).where(kind.case_id == case.id).order_by(kind.id)
         rows += await tx.session.scalars(of_case.execution_options(populate_existing=True))
     await tx.session.execute(update(OutboxEntry).where(OutboxEntry.case_id == case.id).values(context={}))
-    return await _erase(tx, case, rows, _Erasure(ground, ticket, by, at))
+    return await erase_rows(tx, case, rows, Erasure(ground, ticket, by, at))
 
 
 async def erase_alert(
@@ -174,7 +174,7 @@ async def erase_alert(
         raise AlertHasCase(f"the alert belongs to {case_label(case)}", next_step=step)
     of_alert = select(Evidence).where(Evidence.alert_id == alert.id).order_by(Evidence.id)
     kept = await tx.session.scalars(of_alert.execution_options(populate_existing=True))
-    return await _erase(tx, None, [alert, *kept], _Erasure(ground, ticket, by, at))
+    return await erase_rows(tx, None, [alert, *kept], Erasure(ground, ticket, by, at))
 
 
 async def _with_tasks(tx: Tx, tasks: Sequence[str]) -> list[_Row]:
@@ -193,7 +193,8 @@ async def _locked(tx: Tx, case: Case) -> Case:
     return case
 
 
-async def _erase(tx: Tx, case: Case | None, rows: Sequence[_Row], erasure: _Erasure) -> ErasedContent:
+async def erase_rows(tx: Tx, case: Case | None, rows: Sequence[_Row], erasure: Erasure) -> ErasedContent:
+    """Erase what is personal in some rows of a case that the caller has locked, or of none."""
     by_type: dict[str, list[_Row]] = defaultdict(list)
     changed, disclosures = 0, 0
     for row in rows:

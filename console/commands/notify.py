@@ -40,11 +40,17 @@ async def preview(
         about = await find.case(tx, case)
         facts = await facts_for(tx, about, person, call.settings.prefect_ui_url, call.now)
         shown = HIDDEN if hides_content(about) and template not in {CODE, HIDDEN} else template
-        words = strictly(shown, {**facts, "about": template}, language or person.language, own)
+        words = strictly(
+            shown, {**facts, "about": template, "can_reply": _answers_are_read(call)}, language or person.language, own
+        )
     _show(call, words, shown, language or person.language)
     if html is not None:
         html.write_text(words.html, encoding="utf-8")
         call.printer.say(f"the HTML is in {html}")
+
+
+def _answers_are_read(call: Call) -> bool:
+    return call.settings.imap_host is not None or call.settings.reply_spool is not None
 
 
 def _show(call: Call, words: Rendered, template: str, language: str | None) -> None:

@@ -54,7 +54,8 @@ async def _take(site: Site, number: str, text: str, sid: str) -> str | None:
         if person is None:  # a stranger is told nothing, not even that we are here
             return None
         sender = replies.Sender(person, _CHANNEL, sid)
-        return await replies.take(tx, sender, replies.read(text), by=BY, at=site.clock())
+        taken = await replies.take(tx, sender, replies.read(text), by=BY, at=site.clock())
+        return taken.words if taken else None
 
 
 def _twiml(inner: str) -> Response:

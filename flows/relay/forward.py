@@ -8,9 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Thread
 from uuid import uuid4
 
 from case_store.actor import Actor
@@ -22,6 +20,7 @@ from case_store.sinks.contract import Line, Sink, SinkDown
 from case_store.sinks.state import Claim
 from case_store.store import CaseStore
 from flows.clock import now
+from flows.daemon_thread import in_daemon_thread
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -118,24 +117,12 @@ class Delivery:
 
 
 async def _in_thread(sink: Sink, lines: Sequence[Line]) -> None:
-    """Deliver in a thread that nobody waits for at the end: a relay that is stopped does not wait for a dead server."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def finish(error: SinkDown | None) -> None:
-        if not done.done():
-            done.set_result(None) if error is None else done.set_exception(error)
-
-    def run() -> None:
-        failed: SinkDown | None = None
+    def deliver() -> None:
         try:
             sink.deliver(lines)
-        except SinkDown as error:
-            failed = error
-        except Exception as error:  # noqa: BLE001 - a mistake in one sink must not end the relay
-            failed = SinkDown(f"{type(error).__name__}: {error}", next_step="report it with this message")
-        with suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(finish, failed)
+        except SinkDown:
+            raise
+        except Exception as error:  # a mistake in one sink must not end the relay
+            raise SinkDown(f"{type(error).__name__}: {error}", next_step="report it with this message") from error
 
-    Thread(target=run, name="sink", daemon=True).start()
-    await done
+    await in_daemon_thread(deliver, "sink")

@@ -23,6 +23,7 @@ from flows.clock import now
 from flows.relay.lane import Lane
 from flows.relay.personal_links import personal_links
 from flows.relay.writing import Writer
+from flows.replies.set_up import answerable
 from flows.resources import Resources
 from notifiers.contract import Notifier
 
@@ -106,5 +107,6 @@ def lanes(own: Resources, channels: Mapping[str, Notifier]) -> list[Lane]:
 
 def lane_of(own: Resources, channel: str, notifier: Notifier | None, channels: Iterable[str] = ()) -> Lane:
     """Return the lane of a channel; without a notifier it gives its messages up. `channels` are all that are set up."""
-    writer = Writer(own.settings.prefect_ui_url, own.settings.templates, personal_links(own, BY))
-    return Lane(own.store, channel, notifier, writer, Policy.of(own.settings, channels), BY, now)
+    settings = own.settings
+    writer = Writer(settings.prefect_ui_url, settings.templates, personal_links(own, BY), lambda: answerable(settings))
+    return Lane(own.store, channel, notifier, writer, Policy.of(settings, channels), BY, now)

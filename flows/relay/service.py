@@ -10,6 +10,7 @@ from case_store.audit import witnesses
 from case_store.audit.timestamps import Authority
 from flows import sweep
 from flows.relay.channels import every_channel
+from flows.relay.collect import collect_replies
 from flows.relay.deliver import deliver_signals
 from flows.relay.escalate import keep_escalating
 from flows.relay.follow import Follower
@@ -34,6 +35,7 @@ async def relay(own: Resources, client: PrefectClient) -> None:
         group.create_task(have_witnessed(own, configured))
         group.create_task(have_stamped(own, authority))
         group.create_task(forward(own))
+        group.create_task(collect_replies(own))
         group.create_task(_deliver_post(own, client))
 
 

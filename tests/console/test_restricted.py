@@ -52,6 +52,7 @@ BY_NUMBER = [
     ("audit", "export", "--case", "{}", "--bundle", "out.zip"),
     ("notify", "preview", "assigned", "--case", "{}"),
     ("outbox", "list", "--case", "{}"),
+    ("reply", "list", "--case", "{}"),
 ]
 
 

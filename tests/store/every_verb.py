@@ -50,7 +50,13 @@ from case_store.audit import bundle, exports, keys, rotation, sequencer
 from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
 from case_store.models import AuditEvent, AuditSink, OutboxEntry
+from case_store.models.answers import MAILBOX_FAILURES
 from case_store.outbox import breaker, falling_over, quota
+from case_store.replies import mailboxes
+from case_store.replies.keeping import keep
+from case_store.replies.reports import take_report
+from case_store.replies.taking import acknowledge as acknowledge_by_reply
+from case_store.replies.taking import may_see
 from case_store.settings import Settings
 from case_store.sinks import address
 from case_store.sinks import state as sinks
@@ -461,9 +467,40 @@ async def coded(tx: Tx, scene: Scene) -> str | None:
     return name
 
 
+async def mail_told(tx: Tx, scene: Scene) -> replies.Letter:
+    """Return a mail that answers the message to Ada about a task."""
+    message = await waiting(tx, scene)
+    said, named = replies.read_reply("ACK"), replies.Named("reply", message.id)
+    return replies.Letter(key="k", sha256="0" * 64, raw=b"ACK", sender="ada@example.org", named=named, said=said)
+
+
+async def bounced(tx: Tx, scene: Scene) -> replies.Letter:
+    """Return what a mail server reports about a letter that it took."""
+    message = await gone(tx, scene)
+    report, said = replies.Report("failed", "5.1.1", ("ada@example.org",)), replies.read_reply("")
+    named = replies.Named("bounce", message.id)
+    return replies.Letter(key="k", sha256="0" * 64, raw=b"", sender=None, named=named, said=said, report=report)
+
+
+async def mailbox_that_failed(tx: Tx, times: int) -> mailboxes.Reading:
+    """Return the right to read a mailbox that failed so often."""
+    for _ in range(times):
+        reading = await mailboxes.claim(tx, "imap", "t", NOW)
+        assert reading is not None
+        await mailboxes.failed(tx, reading, "no route", by=ENGINE, at=NOW)
+    again = await mailboxes.claim(tx, "imap", "t", NOW)
+    assert again is not None
+    return again
+
+
 async def reply(tx: Tx, scene: Scene, by: Actor) -> None:
     sender = replies.Sender(scene.drill.bob, "sms", "SM1")
     await replies.take(tx, sender, replies.read("hello"), by=by, at=LATER)
+
+
+async def reply_acknowledges(tx: Tx, scene: Scene, by: Actor) -> None:
+    about = [await scene.task(tx, "report")]
+    await acknowledge_by_reply(tx, about, scene.drill.ada, "email", by=by, at=LATER)
 
 
 VERBS: dict[str, Verb] = {
@@ -609,6 +646,38 @@ VERBS: dict[str, Verb] = {
     ),
     "sinks.state.rewind": Verb(
         lambda tx, s, by: sinks.rewind(tx, SINK.name, 1, by=by, at=LATER), delivered, about_no_row=True
+    ),
+    "replies.by_mail.take_letter": Verb(
+        lambda tx, s, by: replies.take_letter(tx, s.blobs, s.made, by=by, at=LATER), mail_told, about_no_row=True
+    ),
+    "replies.keeping.keep": Verb(
+        lambda tx, s, by: keep(tx, s.blobs, s.made, s.drill.case, None, "reply", by=by, at=LATER), mail_told
+    ),
+    "replies.mailboxes.failed": Verb(
+        lambda tx, s, by: mailboxes.failed(tx, s.made, "no route", by=by, at=LATER),
+        lambda tx, _: mailbox_that_failed(tx, MAILBOX_FAILURES - 1),
+        about_no_row=True,
+    ),
+    "replies.mailboxes.worked": Verb(
+        lambda tx, s, by: mailboxes.worked(tx, s.made, by=by, at=LATER),
+        lambda tx, _: mailbox_that_failed(tx, MAILBOX_FAILURES),
+        about_no_row=True,
+    ),
+    "replies.outcomes.set_aside": Verb(
+        lambda tx, s, by: replies.set_aside(tx, s.made, "refused", "unknown", by=by, at=LATER),
+        mail_told,
+        about_no_row=True,
+    ),
+    "replies.reports.take_report": Verb(
+        lambda tx, s, by: take_report(tx, s.blobs, s.made, by=by, at=LATER, policy=outbox.Policy()),
+        bounced,
+        about_no_row=True,
+    ),
+    "replies.taking.acknowledge": Verb(reply_acknowledges, asks("report")),
+    "replies.taking.may_see": Verb(
+        lambda tx, s, by: may_see(tx, s.drill.bob, s.drill.case.id, by=by, at=LATER),
+        restricted,
+        writes_only_its_event=True,
     ),
     "replies.taking.take": Verb(reply, about_no_row=True),
     "sop_changes.note_deployed": Verb(

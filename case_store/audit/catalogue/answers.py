@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from typing import Final
 
-from case_store.audit.catalogue.kinds import COUNT, CREATE, END, FLAG, ID, LOGIN, TEXT, UPDATE, Fact, Kind, kind
+from case_store.audit.catalogue.kinds import (
+    COUNT,
+    CREATE,
+    END,
+    FLAG,
+    ID,
+    LOGIN,
+    RESUME,
+    SHA256,
+    SUSPEND,
+    TEXT,
+    UPDATE,
+    Fact,
+    Kind,
+    kind,
+)
 
 _WHO: Final = Fact("who", TEXT, "The handle of the person.", personal="yes")
 _CHANNEL: Final = Fact("channel", TEXT, "The channel: email, sms and so on.")
 _CODE_ID: Final = Fact("code_id", ID, "The code that it was signed with.")
+_REPLY: Final = Fact("reply", TEXT, "The key by which it is taken once.")
+_MAIL: Final = Fact("sha256", SHA256, "The hash of the mail as it came.")
+_MESSAGE: Final = Fact("outbox_id", ID, "The message of ours that it is about.")
+_MAILBOX: Final = Fact("mailbox", TEXT, "Which one: `imap` or `spool`.")
 PROOF: Final = (
     _CODE_ID,
     Fact("verified_by", TEXT, "The channel by which the code was sent."),
@@ -103,10 +122,12 @@ KINDS: Final[tuple[Kind, ...]] = (
         "reply.received",
         CREATE,
         "A person sent something back by a channel.",
-        Fact("reply", TEXT, "The key by which it is taken once."),
+        _REPLY,
         _CHANNEL,
         Fact("ref", TEXT, "What the provider calls it."),
-        Fact("kind", TEXT, "What it was taken for: acknowledge, comment, stop and so on."),
+        Fact("kind", TEXT, "What it was taken for: acknowledge, decide, comment, stop and so on."),
+        _MAIL,
+        _MESSAGE,
         about="person",
     ),
     kind(
@@ -116,6 +137,40 @@ KINDS: Final[tuple[Kind, ...]] = (
         _CHANNEL,
         _WHO,
         Fact("note_id", ID, "The note."),
+        Fact("evidence_id", ID, "The mail as it came."),
+        Fact("own_address", FLAG, "Whether it says that it comes from the person's own address."),
+        Fact("signed_address", FLAG, "Whether it came to the address that was signed for the message it answers."),
         streams="case",
     ),
+    kind(
+        "reply.set_aside",
+        CREATE.failed,
+        "A mail that came back was refused, or passed over because nobody wrote it.",
+        _REPLY,
+        _CHANNEL,
+        Fact("why", TEXT, "Why: unknown, sender, hidden, too_many, auto_submitted and so on."),
+        _MAIL,
+        _MESSAGE,
+        streams=("case", "system"),
+    ),
+    kind(
+        "reply.reported",
+        UPDATE,
+        "A mail server said what became of a letter that it had taken.",
+        _REPLY,
+        _MAIL,
+        _MESSAGE,
+        Fact("action", TEXT, "What it did with it: failed or delivered (RFC 3464)."),
+        Fact("status", TEXT, "The code for that (RFC 3463)."),
+        streams=("case", "system"),
+    ),
+    kind(
+        "mailbox.left_alone",
+        SUSPEND.failed,
+        "A mailbox of replies could not be read so often that it is asked more seldom.",
+        _MAILBOX,
+        Fact("failures", COUNT, "How often in a row."),
+        Fact("error", TEXT, "What went wrong last."),
+    ),
+    kind("mailbox.works_again", RESUME, "A mailbox of replies that was left alone is read again.", _MAILBOX),
 )
