@@ -124,7 +124,7 @@ def _sqlite(url: URL) -> Engines:
     options = {"json_serializer": dump_json, "hide_parameters": True, "connect_args": {"timeout": BUSY_SECONDS}}
     writing = create_async_engine(url, pool_size=1, max_overflow=0, **options)
     reading = create_async_engine(url, pool_size=5, max_overflow=15, **options)
-    sqlite_trips.savepoints_as_text(writing.sync_engine.dialect)
+    sqlite_trips.keep_savepoints(writing.sync_engine.dialect)
     event.listen(writing.sync_engine, "do_connect", sqlite_trips.writing)
     event.listen(reading.sync_engine, "do_connect", sqlite_trips.reading)
     event.listen(writing.sync_engine, "connect", _on_connect)

@@ -15,12 +15,14 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection, AsyncAdapt_aiosqlite_cursor
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.elements import ReleaseSavepointClause, SavepointClause
 from sqlalchemy.util import await_only
 
 MANY: Final = 64
@@ -169,18 +171,23 @@ def _about(cursor: sqlite3.Cursor) -> tuple[Any, int, int | None]:
     return cursor.description, cursor.rowcount, cursor.lastrowid
 
 
-def savepoints_as_text(dialect: Dialect) -> None:
-    """Set and release savepoints by their text: SQLAlchemy compiles each anew, which takes longer than all else."""
+def keep_savepoints(dialect: Dialect) -> None:
+    """Keep the texts by which savepoints are set and released: SQLAlchemy compiles each anew, and takes long for it."""
     dialect.do_savepoint = _savepoint  # type: ignore[method-assign]
     dialect.do_release_savepoint = _release  # type: ignore[method-assign]
 
 
 def _savepoint(connection: Connection, name: str) -> None:
-    connection.exec_driver_sql(f"SAVEPOINT {name}")
+    connection.exec_driver_sql(_as_text(SavepointClause, name))
 
 
 def _release(connection: Connection, name: str) -> None:
-    connection.exec_driver_sql(f"RELEASE SAVEPOINT {name}")
+    connection.exec_driver_sql(_as_text(ReleaseSavepointClause, name))
+
+
+@lru_cache(maxsize=256)  # they are numbered from 1 in each transaction
+def _as_text(kind: type[SavepointClause | ReleaseSavepointClause], name: str) -> str:
+    return str(kind(name))
 
 
 def reading(dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Any, options: Any) -> DBAPIConnection:  # noqa: ANN401
