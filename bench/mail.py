@@ -36,6 +36,7 @@ from tests.postfix import HOW_TO_GET_IT, PASSWORD, USER, Postfix, PostfixMissing
 
 _ROUNDS = 3
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of a random name below it
+_FOLDER = _MEMORY if _MEMORY.is_dir() else None
 _CONNECTIONS = 3
 BY = Actor.system("bench")
 
@@ -71,7 +72,7 @@ async def _alone(postfix: Postfix, letters: int, key: str, connections: int, let
 
 async def _as_relay(postfix: Postfix, letters: int, key: str, connections: int, letters_each: int) -> float:
     """Send so many letters as the relay does, and return how many a second that were."""
-    with TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+    with TemporaryDirectory(dir=_FOLDER) as folder:
         settings = Settings(home=Path(folder))
         await migrate.upgrade(settings.database_url)
         store = await CaseStore.open(settings)
