@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 OutcomeKind = Literal["ok", "permanent", "temporary", "unknown"]
 
@@ -158,6 +159,10 @@ class Message:
         return f"[{about}-{digits}]"
 
 
+LastStep = Callable[[], Awaitable[None]]
+"""Is awaited when a message is all but handed over: until it returns, the message surely has not gone."""
+
+
 class Notifier(Protocol):
     """A way to reach a person, or a room or service that people watch.
 
@@ -205,4 +210,28 @@ class Notifier(Protocol):
 
     async def close(self) -> None:
         """Let go of what the notifier holds. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class CarriesSeveral(Notifier, Protocol):
+    """A notifier whose provider is handed several messages at once.
+
+    Attributes:
+        at_once: How many.
+    """
+
+    @property
+    def at_once(self) -> int:
+        """How many messages it hands over at the same time."""
+        ...
+
+    async def send_in_step(self, message: Message, last_step: LastStep) -> Outcome:
+        """Do as `send` does, and wait before the step that cannot be taken back.
+
+        Args:
+            message: The message.
+            last_step: Awaited at most once. Whoever sends lets one message after the other take the step, so that
+                it knows of all but one whether they went, also if it dies.
+        """
         ...

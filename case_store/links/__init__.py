@@ -1,7 +1,7 @@
 """Links in messages by which one person may decide one task, once, without logging in.
 
-A link carries a random name, signed with a key of the installation. What it allows is in the database, under the digest
-of that name: neither the key nor the database alone is enough to make one.
+A link carries a name that nobody guesses, made and signed with a key of the installation. What it allows is in the
+database, under the digest of that name: neither the key nor the database alone is enough to make one.
 """
 
 from case_store.links.answering import SIGNED, Answer, answer, check_code, look, send_code

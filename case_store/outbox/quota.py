@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from case_store.actor import Actor
 from case_store.holds import hold
@@ -141,16 +141,13 @@ async def _begun(tx: Tx, entry: OutboxEntry) -> OutboxEntry | None:
 
 async def _facts(tx: Tx, digest: OutboxEntry) -> JsonMap:
     """Return what the digest says: how many messages, and about which cases. No content: any case may be sensitive."""
-    wanted = (
-        select(Case.number, func.count())
-        .select_from(OutboxEntry)
-        .outerjoin(Case, Case.id == OutboxEntry.case_id)
-        .where(OutboxEntry.recipient_id == digest.recipient_id, OutboxEntry.channel == digest.channel)
-        .where(OutboxEntry.told_in == digest.id)
-        .group_by(Case.number)
-        .order_by(Case.number)
+    of_it = and_(
+        OutboxEntry.recipient_id == digest.recipient_id,
+        OutboxEntry.channel == digest.channel,
+        OutboxEntry.told_in == digest.id,
     )
-    counted = (await tx.session.execute(wanted)).all()
-    cases = [{"number": number, "messages": messages} for number, messages in counted if number is not None]
-    count = sum(messages for _, messages in counted)
+    count = await tx.session.scalar(select(func.count()).where(of_it))
+    by_case = select(Case.number, func.count()).join(OutboxEntry, OutboxEntry.case_id == Case.id).where(of_it)
+    counted = await tx.session.execute(by_case.group_by(Case.number).order_by(Case.number))
+    cases = [{"number": number, "messages": messages} for number, messages in counted]
     return {"count": count, "cases": cases[:_NAMED], "more": max(len(cases) - _NAMED, 0)}

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 from uuid import uuid4
 
 from case_store import outbox
@@ -22,7 +22,7 @@ from case_store.outbox import breaker, quota
 from case_store.outbox.policy import Policy, Result
 from case_store.store import CaseStore
 from flows.relay.writing import Writer
-from notifiers.contract import Found, NotAsked, Notifier, Outcome
+from notifiers.contract import CarriesSeveral, Found, NotAsked, Notifier, Outcome
 from notifiers.errors import NotifierError
 
 log = logging.getLogger(__name__)
@@ -65,15 +65,19 @@ class Lane:
     clock: Callable[[], datetime]
     poll_gap: timedelta = POLL_GAP
     _turn: asyncio.Semaphore = field(init=False, repr=False)
+    _step: asyncio.Lock = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Where the provider cannot be asked, a process that dies may have sent what it did not note: one at a time,
-        # so that this is one message and not several.
+        # Where the provider cannot be asked, a process that dies may have sent what it did not note: one at a time, or
+        # at least one at a time in the step that counts, so that this is one message and not several.
         object.__setattr__(self, "_turn", asyncio.Semaphore(self.width))
+        object.__setattr__(self, "_step", asyncio.Lock())
 
     @property
     def width(self) -> int:
         """How many messages are sent at the same time."""
+        if isinstance(self.notifier, CarriesSeveral):
+            return self.notifier.at_once
         return _WIDTH if self.notifier is not None and self.notifier.can_find else 1
 
     @property
@@ -120,8 +124,8 @@ class Lane:
             ]
 
     async def _in_turn(self, entry: OutboxEntry, person: Person, case: Case | None) -> None:
-        async with self._turn:
-            await self._settle(entry, await self._safely(entry, person, case))
+        async with self._turn, _Step(self._step) as step:
+            await self._settle(entry, await self._safely(_Claimed(entry, person, case, step)))
 
     async def _settle(self, entry: OutboxEntry, result: Result | None) -> None:
         if result is None:
@@ -129,29 +133,30 @@ class Lane:
         async with self.store.transaction() as tx:
             await outbox.settle(tx, entry, result, by=self.by, at=self.clock(), policy=self.policy)
 
-    async def _safely(self, entry: OutboxEntry, person: Person, case: Case | None) -> Result | None:
+    async def _safely(self, claimed: _Claimed) -> Result | None:
         """Try a message. What nobody foresaw counts as a failed try, so that it ends after eight, and visibly."""
         try:
-            return await self._try(entry, person, case)
+            return await self._try(claimed)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - one message must not stop those behind it
-            log.error("Message %s by %s: %s", entry.id, self.channel, where(error))  # noqa: TRY400 - no words of others
+            log.error("Message %s by %s: %s", claimed.entry.id, self.channel, where(error))  # noqa: TRY400 - no words of others
             return Result("temporary", error=f"an error of ours ({type(error).__name__}); the relay's log says where")
 
-    async def _try(self, entry: OutboxEntry, person: Person, case: Case | None) -> Result | None:
+    async def _try(self, claimed: _Claimed) -> Result | None:
         """Return what one try came to; None when the message is somebody else's meanwhile."""
         if self.notifier is None:
             return Result("permanent", error=f"the channel {self.channel} is not set up")
-        if entry.in_doubt:
-            return await self._look(self.notifier, entry, person, case)
-        return await self._send(self.notifier, entry, person, case)
+        if claimed.entry.in_doubt:
+            return await self._look(self.notifier, claimed)
+        return await self._send(self.notifier, claimed)
 
-    async def _look(self, notifier: Notifier, entry: OutboxEntry, person: Person, case: Case | None) -> Result | None:
+    async def _look(self, notifier: Notifier, claimed: _Claimed) -> Result | None:
         """Ask the provider about a message that may have gone; send it when it surely has not."""
+        entry = claimed.entry
         if notifier.can_find:
             since = (entry.tried_at or entry.next_at) - _SLACK
-            found = await notifier.find(self.writer.envelope(entry, person, case), since)
+            found = await notifier.find(self.writer.envelope(entry, claimed.person, claimed.case), since)
             if isinstance(found, Found):
                 return Result("ok", provider_ref=found.provider_ref, receipt=(found.status, found.code))
             if isinstance(found, NotAsked):
@@ -165,19 +170,22 @@ class Lane:
             if not await outbox.trying_again(tx, entry, at, self.lease):
                 return None
         entry.tried_at, entry.lease_until = at, at + self.lease
-        return await self._send(notifier, entry, person, case)
+        return await self._send(notifier, claimed)
 
-    async def _send(self, notifier: Notifier, entry: OutboxEntry, person: Person, case: Case | None) -> Result:
+    async def _send(self, notifier: Notifier, claimed: _Claimed) -> Result:
         """Write the message and send it. Only here its link is made: what is not sent needs none."""
+        entry = claimed.entry
         if not self._has_time(notifier, entry):
             return _NO_TIME
         name = outbox.name_of(entry, entry.tried_at) if entry.tried_at else None
         try:
-            message = await self.writer.message(entry, person, case, name)
+            message = await self.writer.message(entry, claimed.person, claimed.case, name)
         except NotifierError as error:
             return Result("permanent", error=str(error))
         if not self._has_time(notifier, entry):
             return _NO_TIME
+        if isinstance(notifier, CarriesSeveral):
+            return self._result(await notifier.send_in_step(message, claimed.step.take))
         return self._result(await notifier.send(message))
 
     def _has_time(self, notifier: Notifier, entry: OutboxEntry) -> bool:
@@ -195,6 +203,35 @@ class Lane:
             opted_out=outcome.opted_out,
             bad_address=outcome.bad_address,
         )
+
+
+class _Step:
+    """The step that cannot be taken back: one message of a lane takes it, and until that is noted no other does."""
+
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock, self._taken = lock, False
+
+    async def take(self) -> None:
+        """Wait until it is this message's turn."""
+        await self._lock.acquire()
+        self._taken = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._taken:
+            self._lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A message that is ours to send, its recipient and case, and its turn."""
+
+    entry: OutboxEntry
+    person: Person
+    case: Case | None
+    step: _Step
 
 
 def where(error: BaseException) -> str:
