@@ -142,6 +142,12 @@ async def use(tx: Tx, task: Task, person: Person, *, at: datetime) -> SignOffCod
     return code
 
 
+async def used_now(tx: Tx, task: Task, person: Person, *, at: datetime) -> SignOffCode | None:
+    """Return the code with which the decision of this moment was signed; None when it was signed with none."""
+    code = await _newest(tx, task, person)
+    return code if code is not None and code.used_at == at else None
+
+
 _NONE_WAITS: Final = "no code of yours waits for this task"
 _EXPIRED: Final = "the code is too old"
 _WRONG: Final = "the code is wrong; it may be tried {left} more times"

@@ -168,6 +168,13 @@ class Settings(BaseSettings):
             raise ValueError("give an address such as soc@example.org, with 20 characters at most before the @")
         return value
 
+    @field_validator("timestamp_url")
+    @classmethod
+    def _require_http(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"https?://[^\s/?#@]+([/?]\S*)?", value):
+            raise ValueError("give the authority's address as it names it, such as http://timestamp.example.org/tsr")
+        return value or None
+
     @field_validator("sops", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from console.errors import FileRefused
+from console.errors import FileNotWritten, FileRefused
 
 _CHUNK = 1024 * 1024
 
@@ -93,7 +93,7 @@ def lines_to(path: Path | None, console: Console, *, expected: int | None) -> It
     """Give a sink for lines: standard output, or a file that appears whole or not at all, for its owner's eyes.
 
     Raises:
-        FileRefused: It cannot be written.
+        FileNotWritten: It cannot be written.
     """
     with bar_on(console) as bar:
         task = bar.add_task("events", total=expected)
@@ -109,6 +109,6 @@ def lines_to(path: Path | None, console: Console, *, expected: int | None) -> It
                 os.fsync(out.fileno())
             part.replace(path)
         except OSError as error:
-            raise FileRefused(f"{path}: {error.strerror or error}", next_step="Name a file you may write.") from error
+            raise FileNotWritten(f"{path}: {error.strerror or error}") from error
         finally:
             part.unlink(missing_ok=True)

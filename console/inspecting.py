@@ -11,7 +11,7 @@ from case_store.audit.checkpoints import Checkpoint, NoteRefused, VerifierKey, o
 from case_store.blobs import Blobs
 from case_store.store import Tx
 from console.call import Call
-from console.errors import FileRefused
+from console.errors import BadLogKey, FileRefused
 from console.files import counting
 from console.text import numbered
 
@@ -73,7 +73,7 @@ def _key(path: Path) -> VerifierKey:
     try:
         return VerifierKey.parse(_text(path))
     except NoteRefused as error:
-        raise FileRefused(f"{path}: {error}") from error
+        raise BadLogKey(f"{path}: {error}") from error
 
 
 def _saved(path: Path, every: Sequence[VerifierKey]) -> Checkpoint:

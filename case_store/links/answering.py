@@ -90,7 +90,10 @@ async def answer(tx: Tx, name: str | None, given: Answer, *, by: Actor, at: date
     person = await tx.session.get_one(Person, link.person_id)
     task = await _decide(tx, task, given, person, by=by, at=at)
     # After the decision, so that the event of the link tells of the code too; without one, both are undone.
-    code = await codes.use(tx, task, person, at=at) if given.decision in SIGNED else None
+    # Where the SOP wants a code for the approval itself, the decision has used it.
+    code = await codes.used_now(tx, task, person, at=at) if given.decision in SIGNED else None
+    if code is None and given.decision in SIGNED:
+        code = await codes.use(tx, task, person, at=at)
     signed: dict[str, object] = {"code_id": code.id, "code_by": code.channel} if code else {}
     signed["who"] = personal(person, person.handle)
     link.used_at, link.decision = at, given.decision

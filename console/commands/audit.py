@@ -13,8 +13,9 @@ from case_store.errors import NotSealed
 from console.call import Here
 from console.commands.audit_export import OfCase, export
 from console.commands.audit_verify import verify
+from console.numbers import Count, Nth
 from console.output import AsJson, Column
-from console.text import moment
+from console.text import moment, numbered
 
 app = App(name="audit", help="Read and export the record.")
 app.command("console.commands.audit_sinks:app", name="sinks", help="See where the record goes, and whether it arrives.")
@@ -30,7 +31,7 @@ async def tail(
     *,
     case: OfCase = None,
     count: Annotated[
-        int, Parameter(name=["--count", "-n"], help="How many of the newest events.", show_default=True)
+        Count, Parameter(name=["--count", "-n"], help="How many of the newest events.", show_default=True)
     ] = 20,
     as_json: AsJson = False,
     call: Here,
@@ -64,7 +65,7 @@ async def replay(
     *,
     case: Annotated[str, Parameter(help="The case, by its number.")],
     at: Annotated[datetime | None, Parameter(help="As it was then (UTC where no zone is named).")] = None,
-    seq: Annotated[int | None, Parameter(help="As it was after so many of its events.")] = None,
+    seq: Annotated[Nth | None, Parameter(help="As it was after so many of its events.")] = None,
     as_json: AsJson = False,
     call: Here,
 ) -> None:
@@ -81,7 +82,8 @@ async def replay(
     for row in rows.values():
         if row.type == "case":
             told = " · ".join(f"{name} {row.values.get(name)}" for name in ("severity", "state", "sop_key"))
-            call.printer.say(f"CASE-{row.values['number']}  {row.values['title']}\n{told} · after {last} events")
+            told = f"{told} · after {numbered(last, 'event')}"
+            call.printer.say(f"CASE-{row.values['number']}  {row.values['title']}\n{told}")
     columns = [
         Column[Folded]("Task", lambda row: str(row.values["key"])),
         Column[Folded]("Title", lambda row: str(row.values["title"])),

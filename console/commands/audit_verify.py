@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from console.call import Call, Here
 from console.errors import ConsoleError
+from console.numbers import Processes, Seconds
 from console.output import AsJson
 
 
@@ -28,7 +29,8 @@ class Inside:
     ] = False
     case: Annotated[str | None, Parameter(help="With --prefect: only this case, by its number.")] = None
     under_way: Annotated[
-        int, Parameter(help="With --prefect: states younger than so many seconds are no gap yet.", show_default=True)
+        Seconds,
+        Parameter(help="With --prefect: states younger than so many seconds are no gap yet.", show_default=True),
     ] = 120
     as_json: AsJson = False
 
@@ -47,9 +49,9 @@ class Demanded:
     tsa_ca: Annotated[
         Path | None, Parameter(help="Certificates (PEM) of the authority that must have stamped it; uses openssl.")
     ] = None
-    processes: Annotated[int | None, Parameter(help="How many read events; without it, all cores for a great log.")] = (
-        None
-    )
+    processes: Annotated[
+        Processes | None, Parameter(help="How many read events; without it, all cores for a great log.")
+    ] = None
 
     def words(self) -> Iterator[str]:
         """Return it as the verifier's own command line has it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from case_store.actor import Actor
-from case_store.errors import StoreError
+from case_store.errors import StoreDamaged, StoreError
 from case_store.sinks import content, mail, state
 from case_store.sinks.address import Address, configured
 from case_store.sinks.carriers import carrier
@@ -58,7 +58,7 @@ async def keep_delivering(store: CaseStore, address: Address) -> None:
         try:
             moved = await delivery.step()
             pause = _LOOK_EVERY
-        except SinkDown as error:
+        except (SinkDown, StoreDamaged) as error:
             log.warning("%s is down: %s", address.name, error)
             moved, pause = 0, min(pause * 2, _LONGEST_PAUSE)
         except StoreError as error:
@@ -81,6 +81,7 @@ class Delivery:
 
         Raises:
             SinkDown: The sink took nothing; that is noted.
+            StoreDamaged: What comes next is not as it was written; that is noted.
             StoreError: The case store is not at hand.
         """
         async with self.store.reading() as tx:
@@ -94,7 +95,7 @@ class Delivery:
             return 0
         try:
             return await (self._promise(claim) if self.address.kind == "mailto" else self._deliver(claim))
-        except SinkDown as error:
+        except (SinkDown, StoreDamaged) as error:
             async with self.store.transaction() as tx:
                 await state.fail(tx, claim, str(error), now())
             raise

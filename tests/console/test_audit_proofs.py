@@ -37,7 +37,7 @@ def test_the_bundle_of_a_case_has_the_evidence_that_came_with_its_alert(sealing,
     sent = casewright("alert", "send", alert)
     assert sent.code == 0, sent.err
     written = casewright("audit", "export", "--case", "1", "--bundle", tmp_path / "case.zip")
-    assert "1 files of evidence" in written.out + written.err
+    assert "1 file of evidence" in written.out + written.err
     verified = casewright("audit", "verify", tmp_path / "case.zip")
     assert (verified.code, "1 of 1 files" in verified.out) == (0, True), verified.out
     without = casewright("audit", "export", "--case", "1", "--no-evidence", "--bundle", tmp_path / "without.zip")

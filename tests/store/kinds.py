@@ -17,7 +17,7 @@ KINDS = [
         for word in ("asked", "changed", "deleted", "imported", "looked_at")
     ),
     *(
-        kind(f"test.{word}", OTHER, "A test had something to say.", *FACTS, FORGED, streams=ANYWHERE)
+        kind(f"test.{word}", OTHER.unknown, "A test had something to say.", *FACTS, FORGED, streams=ANYWHERE)
         for word in ("acted", "counted", "later", "noted", "said", "slow", "started", "told", "went_on", "wrote")
     ),
 ]
