@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.table import print_table
 from case_store import migrate, notes
 from case_store.audit import fold, verifier
-from case_store.audit.bundle import FORMAT
+from case_store.audit.bundle_files import FORMAT
 from case_store.audit.checkpoints import Checkpoint, Signer
 from case_store.audit.events import Event, Place, Subject
 from case_store.audit.merkle import Peaks, leaf_hash
