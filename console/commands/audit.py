@@ -89,7 +89,7 @@ async def replay(
     *,
     case: Annotated[str, Parameter(help="The case, by its number.")],
     at: Annotated[datetime | None, Parameter(help="As it was then (UTC where no zone is named).")] = None,
-    seq: Annotated[int | None, Parameter(help="As it was after so many of its events.")] = None,
+    seq: Annotated[int | None, Parameter(help="As it was after its event of this number.")] = None,
     as_json: AsJson = False,
     call: Here,
 ) -> None:
@@ -106,7 +106,7 @@ async def replay(
     for row in rows.values():
         if row.type == "case":
             told = " · ".join(f"{name} {row.values.get(name)}" for name in ("severity", "state", "sop_key"))
-            call.printer.say(f"CASE-{row.values['number']}  {row.values['title']}\n{told} · after {last} events")
+            call.printer.say(f"CASE-{row.values['number']}  {row.values['title']}\n{told} · after event {last}")
     columns = [
         Column[Folded]("Task", lambda row: str(row.values["key"])),
         Column[Folded]("Title", lambda row: str(row.values["title"])),
