@@ -13,10 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from case_store import migrate
 from case_store.audit import inspection, sequencer
-from case_store.audit.checkpoints import Checkpoint, Signer
+from case_store.audit.checkpoints import COSIGNATURE, Checkpoint, Signer
+from case_store.audit.events import Event, Place
 from case_store.audit.merkle import leaf_hash, root_of
+from case_store.ids import new_id
 from case_store.settings import Settings
 from case_store.store import CaseStore
+from tests.store.forging import insertion
 from tests.store.making import BY, LATER, NOW, add_case
 
 SIGNER = Signer("test/audit", Ed25519PrivateKey.generate())
@@ -144,6 +147,112 @@ def forge_a_whole_tree_without_the_key(connection: sqlite3.Connection, chance: r
     )
 
 
+def delete_all_checkpoints(connection: sqlite3.Connection, _chance: random.Random) -> None:
+    connection.execute("DELETE FROM audit_checkpoints")
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'audit_checkpoints'")
+
+
+def delete_the_newest_checkpoints(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """Those that say how far the log came; the number that was given out is set back as well."""
+    ids = [row[0] for row in connection.execute("SELECT id FROM audit_checkpoints ORDER BY id")]
+    keep = chance.randrange(1, len(ids))
+    connection.execute("DELETE FROM audit_checkpoints WHERE id > ?", (ids[keep - 1],))
+    connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'audit_checkpoints'", (ids[keep - 1],))
+
+
+def delete_one_checkpoint(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """One in the middle: on SQLite its number is missing; what PostgreSQL cannot see is in the documents."""
+    ids = [row[0] for row in connection.execute("SELECT id FROM audit_checkpoints ORDER BY id")]
+    connection.execute("DELETE FROM audit_checkpoints WHERE id = ?", (chance.choice(ids[:-1]),))
+
+
+def delete_a_stream(connection: sqlite3.Connection, chance: random.Random) -> None:
+    streams = [row[0] for row in connection.execute("SELECT stream FROM audit_streams ORDER BY stream")]
+    connection.execute("DELETE FROM audit_streams WHERE stream = ?", (chance.choice(streams),))
+
+
+def exchange_two_checkpoints(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """Each is sound, and their sizes go down."""
+    wanted = "SELECT id, size, at, note FROM audit_checkpoints ORDER BY id"
+    one, two = sorted(chance.sample(connection.execute(wanted).fetchall(), 2))
+    for place, (_, size, at, note) in ((one[0], two), (two[0], one)):
+        connection.execute(
+            "UPDATE audit_checkpoints SET size = ?, at = ?, note = ? WHERE id = ?", (size, at, note, place)
+        )
+
+
+def date_a_checkpoint_back(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """The column that is searched, not what is signed."""
+    ids = [row[0] for row in connection.execute("SELECT id FROM audit_checkpoints")]
+    connection.execute("UPDATE audit_checkpoints SET at = '2020-01-01 00:00:00.0' WHERE id = ?", (chance.choice(ids),))
+
+
+def put_in_an_old_event(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """One that pretends to be of before events had numbers, waiting for its place in the tree."""
+    _, body = _any(connection, chance)
+    old = {**json.loads(body), "event_id": "by-hand", "schema_v": 1, "stream": chance.choice(["case/a", "case/new"])}
+    del old["seq"], old["prev"]
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(audit_events)")]
+    row = dict.fromkeys(columns) | {name: old.get(name) for name in ("event_id", "stream", "ts", "type", "schema_v")}
+    row |= {"actor_kind": old["actor"]["kind"], "actor_id": old["actor"]["id"], "request_id": old["request_id"]}
+    entity = old["entity"] or {"type": None, "id": None, "version": None}
+    row |= {f"entity_{name}": entity[name] for name in ("type", "id", "version")}
+    row |= {"body": json.dumps(old, sort_keys=True, separators=(",", ":"), ensure_ascii=False)}
+    row |= {"ts": old["ts"].replace("T", " ").rstrip("Z"), "entity_version": None, "entity_id": None}
+    row["id"] = connection.execute("SELECT max(id) + 1 FROM audit_events").fetchone()[0]
+    connection.execute(f"INSERT INTO audit_events VALUES ({', '.join('?' * len(columns))})", list(row.values()))
+    connection.execute("INSERT INTO audit_pending VALUES ('by-hand')")
+
+
+def take_an_event_out_of_the_queue(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """The newest event is in its stream, is not in the tree, and never will be."""
+    _put_in_a_newest_event(connection, chance)
+    connection.execute("DELETE FROM audit_pending")
+
+
+def queue_what_is_gone(connection: sqlite3.Connection, _chance: random.Random) -> None:
+    connection.execute("INSERT INTO audit_pending VALUES ('gone')")
+
+
+def queue_what_has_a_place(connection: sqlite3.Connection, chance: random.Random) -> None:
+    events = [row[0] for row in connection.execute("SELECT event_id FROM audit_leaves")]
+    connection.execute("INSERT INTO audit_pending VALUES (?)", (chance.choice(events),))
+
+
+def confirm_what_was_never_signed(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """The checkpoint is gone with its number, its confirmation is not."""
+    delete_the_newest_checkpoints(connection, chance)
+    connection.execute("INSERT INTO audit_cosignatures VALUES (9999, 'w+00+AA', '2026-03-02 09:30:00.0', 'line')")
+
+
+def forge_a_confirmation(connection: sqlite3.Connection, chance: random.Random) -> None:
+    at, note = chance.choice(connection.execute("SELECT id, note FROM audit_checkpoints").fetchall())
+    witness, thief = (Signer("w", Ed25519PrivateKey.generate()) for _ in range(2))
+    row = (at, str(witness.verifier(COSIGNATURE)), "2026-03-02 09:30:00.0", thief.cosign(note, 1))
+    connection.execute("INSERT INTO audit_cosignatures VALUES (?, ?, ?, ?)", row)
+
+
+def stamp_something_else(connection: sqlite3.Connection, chance: random.Random) -> None:
+    ids = [*(row[0] for row in connection.execute("SELECT id FROM audit_checkpoints")), 9999]
+    row = (chance.choice(ids), "http://tsa.example", "2026-03-02 09:30:00.0", b"no stamp")
+    connection.execute("INSERT INTO audit_timestamps VALUES (?, ?, ?, ?)", row)
+
+
+def cut_what_a_sink_has(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """All is set back to an earlier moment with care; a sink has got more than that."""
+    what = chance.choice([("events/siem", EVENTS + 1, None), ("checkpoints/file", 9999, EVENTS)])
+    row = "INSERT INTO audit_sinks (name, kind, fingerprint, cursor, size) VALUES (?, 'file', 'x', ?, ?)"
+    connection.execute(row, (what[0], what[1] * 9, what[2]))
+
+
+def _put_in_a_newest_event(connection: sqlite3.Connection, chance: random.Random) -> None:
+    stream, seq, head = chance.choice(connection.execute("SELECT stream, seq, head FROM audit_streams").fetchall())
+    event = Event(event_id=new_id(), at=LATER, type="test.noted", stream=stream, by=BY, request_id="r", subject=None)
+    connection.execute(insertion(event, Place(seq + 1, head), sqlite=True))
+    leaf = connection.execute("SELECT leaf FROM audit_events ORDER BY id DESC LIMIT 1").fetchone()[0]
+    connection.execute("UPDATE audit_streams SET seq = ?, head = ? WHERE stream = ?", (seq + 1, leaf, stream))
+
+
 ACTS = (
     change_a_column,
     change_a_body,
@@ -153,6 +262,20 @@ ACTS = (
     swap_two_places,
     change_a_checkpoint,
     forge_a_whole_tree_without_the_key,
+    delete_all_checkpoints,
+    delete_the_newest_checkpoints,
+    delete_one_checkpoint,
+    delete_a_stream,
+    exchange_two_checkpoints,
+    date_a_checkpoint_back,
+    put_in_an_old_event,
+    take_an_event_out_of_the_queue,
+    queue_what_is_gone,
+    queue_what_has_a_place,
+    confirm_what_was_never_signed,
+    forge_a_confirmation,
+    stamp_something_else,
+    cut_what_a_sink_has,
 )
 
 
