@@ -11,7 +11,7 @@ from case_store.audit.checkpoints import Signer
 from case_store.audit.merkle import leaf_hash
 from tests.store.bundles import SIGNER, Files, canonical, signed
 
-Kind = Callable[[Files, random.Random], Files]
+Change = Callable[[Files, random.Random], Files]
 
 
 def flip_a_bit(files: Files, chance: random.Random) -> Files:
@@ -32,9 +32,8 @@ def edit_a_field(files: Files, chance: random.Random) -> Files:
     at = chance.randrange(len(lines))
     body = json.loads(lines[at])
     name = chance.choice(["type", "ts", "request_id", "facts", "actor"])
-    body[name] = (
-        {"id": "somebody", "kind": "person"} if name == "actor" else {"other": 1} if name == "facts" else "other"
-    )
+    others = {"actor": {"id": "somebody", "kind": "person"}, "facts": {"other": chance.randrange(10**6)}}
+    body[name] = others.get(name, f"other {chance.randrange(10**6)}")
     lines[at] = canonical(body)
     return replace(files, events=tuple(lines))
 
@@ -58,14 +57,20 @@ def swap_two(files: Files, chance: random.Random) -> Files:
 
 
 def cut_the_tail(files: Files, chance: random.Random) -> Files:
-    return replace(files, events=files.events[: -chance.randrange(1, len(files.events))])
+    """Also the proofs, where there are some: nothing is left that has no counterpart."""
+    keep = chance.randrange(len(files.events))
+    cut = replace(files, events=files.events[:keep])
+    if "proofs.jsonl" not in files.rest:
+        return cut
+    proofs = b"".join(files.rest["proofs.jsonl"].splitlines(keepends=True)[:keep])
+    return replace(cut, rest={**files.rest, "proofs.jsonl": proofs})
 
 
-def rewrite_to_the_end(files: Files, chance: random.Random) -> Files:
+def rewrite_to_the_end(files: Files, chance: random.Random, before: int | None = None) -> Files:
     """Change an event, and every later one of its stream, so that the chain is whole again."""
     bodies = [json.loads(line) for line in files.events]
-    at = chance.randrange(len(bodies))
-    bodies[at]["facts"] = {"nothing": "happened"}
+    at = chance.randrange(before or len(bodies))
+    bodies[at]["facts"] = {"nothing": f"happened {chance.random()}"}
     stream, head = bodies[at]["stream"], None
     lines = []
     for body in bodies:
@@ -78,6 +83,9 @@ def rewrite_to_the_end(files: Files, chance: random.Random) -> Files:
 
 def remove_the_checkpoint(files: Files, _chance: random.Random) -> Files:
     return replace(files, checkpoint=None)
+
+
+# --- beyond the twelve ------------------------------------------------------------------------------------------------
 
 
 def sign_with_another_key(files: Files, chance: random.Random) -> Files:
@@ -93,26 +101,39 @@ def change_the_checkpoint(files: Files, chance: random.Random) -> Files:
 
 
 def change_evidence(files: Files, chance: random.Random) -> Files:
-    name = chance.choice([name for name in files.rest if name.startswith("evidence/")])
+    name = _some_evidence(files, chance)
     return replace(files, rest={**files.rest, name: files.rest[name] + b"!"})
 
 
 def remove_evidence(files: Files, chance: random.Random) -> Files:
-    name = chance.choice([name for name in files.rest if name.startswith("evidence/")])
-    return replace(files, rest={other: content for other, content in files.rest.items() if other != name})
+    return files.without(_some_evidence(files, chance))
 
 
-TAMPERING: dict[Kind, set[str]] = {
-    flip_a_bit: {"altered", "missing", "truncated"},
-    edit_a_field: {"altered"},
-    delete_one: {"missing", "truncated"},
-    insert_one: {"altered", "missing"},
-    swap_two: {"altered", "missing"},
-    cut_the_tail: {"truncated"},
-    rewrite_to_the_end: {"altered"},
-    remove_the_checkpoint: {"missing"},
-    sign_with_another_key: {"altered"},
-    change_the_checkpoint: {"altered"},
-    change_evidence: {"altered"},
-    remove_evidence: {"missing"},
-}
+def remove_all_evidence_and_say_so(files: Files, _chance: random.Random) -> Files:
+    return files.without("evidence/").claiming(with_evidence=False)
+
+
+def remove_a_disclosure(files: Files, chance: random.Random) -> Files:
+    lines = files.rest["disclosures.jsonl"].splitlines(keepends=True)
+    del lines[chance.randrange(len(lines))]
+    return replace(files, rest={**files.rest, "disclosures.jsonl": b"".join(lines)})
+
+
+def remove_all_disclosures_and_say_so(files: Files, _chance: random.Random) -> Files:
+    return files.without("disclosures.jsonl").claiming(with_personal=False)
+
+
+def cut_to_an_earlier_export(files: Files, chance: random.Random) -> Files:
+    """Let a bundle pass for that of an export before; that of a case also ends there, under the checkpoint of today."""
+    bodies = [json.loads(line) for line in files.events[:-1]]
+    at = chance.choice([place for place, body in enumerate(bodies) if body["type"] == "audit.exported"])
+    claimed = files.claiming(export=bodies[at]["event_id"], events=at + 1, with_evidence=False, with_personal=False)
+    bare = claimed.without("evidence/", "disclosures.jsonl", "report.html")
+    if "proofs.jsonl" not in files.rest:
+        return bare
+    proofs = b"".join(files.rest["proofs.jsonl"].splitlines(keepends=True)[: at + 1])
+    return replace(bare, events=files.events[: at + 1], rest={**bare.rest, "proofs.jsonl": proofs})
+
+
+def _some_evidence(files: Files, chance: random.Random) -> str:
+    return chance.choice([name for name in files.rest if name.startswith("evidence/")])
