@@ -124,7 +124,9 @@ def _event(number: int, *, last: bool, heads: dict[str, tuple[int, bytes | None]
         request_id="019d0000-0000-7000-8000-000000000000",
         subject=None if last else Subject("task", f"{number:036}", 1),
         changes={} if last else {"state": ("waiting", "open"), "owner_id": (None, f"{number:036}"), "note": ("", "é")},
-        facts={"scope": "all"} if last else {"title": "Ask the owner of the mailbox whether the mail was expected"},
+        facts={"scope": "all", "format": "bundle"}
+        if last
+        else {"title": "Ask the owner of the mailbox whether the mail was expected"},
     )
     body = event.body(Place(seq + 1, head))
     heads[stream] = (seq + 1, leaf_hash(body.encode()))

@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import random
+import stat
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +15,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from case_store.audit import bundle, verifier
+from case_store import find, privacy
+from case_store.audit import bundle, sequencer, verifier
 from case_store.audit.checkpoints import Signer
-from case_store.errors import NotSealed
+from case_store.errors import ClocksDiffer, ErasedMeanwhile, NotSealed
+from case_store.store import CaseStore
 from tests.store import tampering
 from tests.store.bundles import KEY, SIGNER, Files, canonical, filled, make, said, signed, verdict
-from tests.store.making import BY, NOW
+from tests.store.making import BY, NOW, add_person
 from tests.store.tampering import Change, cut_the_tail, rewrite_to_the_end
 
 CHANGES = (
@@ -123,6 +127,56 @@ async def test_without_a_relay_nothing_is_written(tmp_path: Path):
     assert not list(tmp_path.glob("*.zip*"))
     assert not list(tmp_path.glob(".*.part"))
     await store.close()
+
+
+async def test_a_clock_that_differs_from_the_relays_is_refused_and_no_bundle_raises_a_false_alarm(tmp_path: Path):
+    store = await filled(tmp_path / "home", 3, seed=1)
+    for minutes in (-11, 11):
+        relays = NOW + timedelta(minutes=minutes)
+        with pytest.raises(ClocksDiffer, match="its checkpoint is of 2026-03-02"):
+            await _write(store, tmp_path / "out.zip", seal=lambda at=relays: sequencer.seal(store, SIGNER, at))
+    assert not list(tmp_path.glob("*.zip*"))
+    relays = NOW + timedelta(minutes=9)
+    await _write(store, tmp_path / "out.zip", seal=lambda: sequencer.seal(store, SIGNER, relays))
+    assert verdict(tmp_path / "out.zip") == "ok"
+    await store.close()
+
+
+async def test_values_that_are_erased_before_they_are_written_are_not_missing_from_a_bundle(tmp_path: Path):
+    """The event of the export says how many there are; one that says too many would be called cut."""
+    store = await filled(tmp_path / "home", 3, seed=1)
+    async with store.transaction() as tx:
+        person = add_person(tx)
+
+    to_erase = [person.id]
+
+    async def erase_then_seal() -> None:
+        while to_erase:
+            async with store.transaction() as tx:
+                found = await find.person(tx, to_erase.pop())
+                await privacy.erase_person(tx, found, basis="Art. 17", ticket=None, by=BY, at=NOW)
+        await sequencer.seal(store, SIGNER, NOW)
+
+    with pytest.raises(ErasedMeanwhile):
+        await _write(store, tmp_path / "out.zip", seal=erase_then_seal)
+    assert not list(tmp_path.glob("*.zip*"))
+    await _write(store, tmp_path / "out.zip", seal=lambda: sequencer.seal(store, SIGNER, NOW))
+    assert verdict(tmp_path / "out.zip") == "ok"
+    await store.close()
+
+
+async def test_two_who_export_into_one_file_at_once_leave_a_whole_bundle_and_its_owner_alone_reads_it(tmp_path: Path):
+    store, out = await filled(tmp_path / "home", 3, seed=1), tmp_path / "out.zip"
+    writing = [_write(store, out, seal=lambda: sequencer.seal(store, SIGNER, NOW)) for _ in range(3)]
+    await asyncio.gather(*writing)
+    assert verdict(out) == "ok"
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert not list(tmp_path.glob(".*.part"))
+    await store.close()
+
+
+async def _write(store: CaseStore, out: Path, *, seal: Callable[[], Awaitable[object]]) -> bundle.Bundled:
+    return await bundle.write(store, out, bundle.Wanted(), by=BY, at=NOW, seal=seal)
 
 
 def test_a_stranger_runs_the_verifier_that_is_in_the_bundle(made: dict[str, Files], tmp_path: Path):
