@@ -7,6 +7,7 @@ from pathlib import Path
 from case_store import audit
 from case_store.audit import fold, inspection, keys, log_keys, succession, verifier
 from case_store.audit.checkpoints import Checkpoint, NoteRefused, VerifierKey, opened
+from case_store.audit.keepsakes import Fault
 from console.call import Call
 from console.errors import FileRefused
 from console.files import counting
@@ -15,7 +16,7 @@ from console.files import counting
 async def log(call: Call, key: Path | None, checkpoint: Path | None) -> int:
     """Look through the audit log, and compare it with a saved checkpoint; return the exit code of the first fault."""
     vkey = _key(key) if key else keys.public_key(call.settings.keys)
-    found: list[inspection.Fault] = []
+    found: list[Fault] = []
     async with call.whole() as tx:
         every = succession.linked(await log_keys.statements(tx), vkey)
         saved = _saved(checkpoint, every) if checkpoint else None

@@ -17,6 +17,7 @@ from case_store.actor import Actor
 from case_store.audit.formats import FORMATS
 from console.commands.audit_export import FormatName
 from tests.console.conftest import NOW
+from tests.store import kinds  # noqa: F401 - so that it may record what only tests do
 
 EVENTS = 700  # more than fit into one chunk
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from case_store import migrate
 from case_store.audit import inspection, sequencer
 from case_store.audit.checkpoints import Checkpoint, Signer
+from case_store.audit.keepsakes import Fault
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from tests.store.acts import ACTS, Act, around_the_triggers
@@ -30,7 +31,7 @@ async def fill(store: CaseStore, count: int = EVENTS) -> None:
             await sequencer.seal(store, SIGNER, NOW)
 
 
-async def found(store: CaseStore, saved: Checkpoint | None = None) -> list[inspection.Fault]:
+async def found(store: CaseStore, saved: Checkpoint | None = None) -> list[Fault]:
     async with store.reading() as tx:
         return [fault async for fault in inspection.faults(tx, KEYS, saved)]
 
@@ -73,7 +74,7 @@ async def sealed(tmp_path: Path) -> AsyncIterator[Path]:
     return tmp_path / "home" / "casewright.db"
 
 
-async def tampered(sealed: Path, act: Act, seed: int) -> list[inspection.Fault]:
+async def tampered(sealed: Path, act: Act, seed: int) -> list[Fault]:
     copy = sealed.with_name(f"{seed}.db")
     shutil.copy(sealed, copy)
     around_the_triggers(copy, act, seed)
