@@ -937,13 +937,14 @@ class Check:
         if not self._took("personal"):
             raise Found("altered", "there are disclosures, and the event of this export says that it took none")
         own = (self.tells_of_export or {})["event_id"]
+        mark = own.encode()
         given = iter(self.bundle.lines("disclosures.jsonl")) if self._has("disclosures.jsonl") else iter(())
         event_id, disclosure = _disclosure(next(given, None))
         shown = withheld = 0
         before: int | None = None
         for line in self.bundle.lines("events.jsonl"):
             if b'{"_sd":' not in line:
-                if before is None and own.encode() in line and json.loads(line)["event_id"] == own:
+                if before is None and mark in line and json.loads(line)["event_id"] == own:
                     before = shown
                 continue
             body = json.loads(line)
