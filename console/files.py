@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -74,6 +74,33 @@ def counting(console: Console, name: str, expected: int | None) -> Iterator[Call
     with bar_on(console) as bar:
         task = bar.add_task(name, total=expected)
         yield partial(bar.advance, task)
+
+
+@contextmanager
+def counting_kinds(
+    console: Console, first: str, expected: Mapping[str, int | None]
+) -> Iterator[Callable[[str], object]]:
+    """Give what is called with the name of a kind for each of many things; each kind has a bar of its own.
+
+    Args:
+        console: Where the bars are seen.
+        first: What there is to wait for before the first one.
+        expected: How many there will be of some kinds.
+    """
+    with bar_on(console) as bar:
+        waiting: TaskID | None = bar.add_task(first, total=None)
+        tasks = dict[str, TaskID]()
+
+        def count(kind: str) -> None:
+            nonlocal waiting
+            if waiting is not None:
+                bar.remove_task(waiting)
+                waiting = None
+            if kind not in tasks:
+                tasks[kind] = bar.add_task(kind, total=expected.get(kind))
+            bar.advance(tasks[kind])
+
+        yield count
 
 
 class CountingSink:

@@ -8,6 +8,7 @@ from case_store import access, audit
 from case_store.audit import beside, fold, inspection, keys, log_keys, succession, verifier
 from case_store.audit import files as evidence_files
 from case_store.audit.checkpoints import Checkpoint, NoteRefused, VerifierKey, opened
+from case_store.audit.keepsakes import Fault
 from case_store.blobs import Blobs
 from case_store.store import Tx
 from console.call import Call
@@ -19,7 +20,7 @@ from console.text import numbered
 async def log(call: Call, key: Path | None, checkpoint: Path | None) -> int:
     """Look through the audit log, and compare it with a saved checkpoint; return the exit code of the first fault."""
     vkey = _key(key) if key else keys.public_key(call.settings.keys)
-    found: list[inspection.Fault] = []
+    found: list[Fault] = []
     async with call.whole() as tx:
         every = succession.linked(await log_keys.statements(tx), vkey)
         saved = _saved(checkpoint, every) if checkpoint else None

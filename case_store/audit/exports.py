@@ -6,7 +6,7 @@ selection: so the end of a whole export says what it is, of what, and who made i
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -159,19 +159,21 @@ async def begin(
     by: Actor,
     at: datetime,
     request_id: str | None = None,
-    facts: Mapping[str, object] = MappingProxyType({}),
+    facts: Mapping[str, object] | Callable[[Tx], Awaitable[Mapping[str, object]]] = MappingProxyType({}),
 ) -> Begun:
     """Put on record that somebody exports these events in this form, with what else there is to say about it.
 
-    In the stream of each restricted case that is in it, too: before the event of the export, which is its last.
+    In the stream of each restricted case that is in it, too: before the event of the export, which is its last. What
+    `facts` finds out when it is a function is so at the event: nobody else writes events meanwhile.
     """
     event_id = new_id()
-    told = {**selection.facts(), "format": form, **facts}
     async with store.transaction(request_id) as tx:
         if store.url.drivername.startswith("postgresql"):
             await tx.session.execute(_NO_ONE_IN_BETWEEN)
         for case_id in await _restricted(tx, selection):
             tx.record("case.read", None, by=by, at=at, case=case_id, facts={"export": event_id})
+        more = await facts(tx) if callable(facts) else facts
+        told = {**selection.facts(), "format": form, **more}
         tx.record("audit.exported", None, by=by, at=at, case=selection.case, facts=told, event_id=event_id)
         await tx.flush()
         last = (await tx.session.scalars(_place(event_id))).one()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import inspect, select
+from sqlalchemy import func, inspect, or_, select
 
 from case_store.audit import private
 from case_store.audit.events import Json, canonical
@@ -87,19 +87,25 @@ async def replay(
 ) -> tuple[int, dict[str, Folded]]:
     """Return a case as it was: the number of its last event by then, and its rows.
 
+    Events are taken in their order, up to the first that is later than `until`: where a clock went back, one that tells
+    an earlier time comes after it, and leaving single events out would show what never was.
+
     Args:
         tx: The transaction.
         case: The case.
         until: The moment; None for now.
         seq: The number of the last event to take; None for all.
     """
-    wanted = select(AuditEvent.body).where(AuditEvent.stream == stream_of(case)).order_by(AuditEvent.id)
+    of_case = AuditEvent.stream == stream_of(case)
+    wanted = select(AuditEvent.body).where(of_case).order_by(AuditEvent.id)
     if until is not None:
-        wanted = wanted.where(AuditEvent.ts <= until)
+        later = select(func.min(AuditEvent.id)).where(of_case, AuditEvent.ts > until).scalar_subquery()
+        wanted = wanted.where(or_(later.is_(None), AuditEvent.id < later))
     if seq is not None:
-        wanted = wanted.limit(seq)
+        wanted = wanted.where(or_(AuditEvent.seq.is_(None), AuditEvent.seq <= seq)).limit(seq)
     bodies = await private.read(tx, (await tx.session.scalars(wanted)).all())
-    return len(bodies), fold(bodies)
+    last = bodies[-1].get("seq", len(bodies)) if bodies else 0  # events of schema version 1 have no number
+    return last, fold(bodies)
 
 
 async def differences(tx: Tx) -> AsyncIterator[Difference]:

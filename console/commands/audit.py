@@ -15,7 +15,7 @@ from console.commands.audit_export import OfCase, export
 from console.commands.audit_verify import verify
 from console.numbers import Count, Nth
 from console.output import AsJson, Column
-from console.text import moment, numbered
+from console.text import moment
 
 app = App(name="audit", help="Read and export the record.")
 app.command("console.commands.audit_sinks:app", name="sinks", help="See where the record goes, and whether it arrives.")
@@ -65,7 +65,7 @@ async def replay(
     *,
     case: Annotated[str, Parameter(help="The case, by its number.")],
     at: Annotated[datetime | None, Parameter(help="As it was then (UTC where no zone is named).")] = None,
-    seq: Annotated[Nth | None, Parameter(help="As it was after so many of its events.")] = None,
+    seq: Annotated[Nth | None, Parameter(help="As it was after its event of this number.")] = None,
     as_json: AsJson = False,
     call: Here,
 ) -> None:
@@ -82,8 +82,7 @@ async def replay(
     for row in rows.values():
         if row.type == "case":
             told = " · ".join(f"{name} {row.values.get(name)}" for name in ("severity", "state", "sop_key"))
-            told = f"{told} · after {numbered(last, 'event')}"
-            call.printer.say(f"CASE-{row.values['number']}  {row.values['title']}\n{told}")
+            call.printer.say(f"CASE-{row.values['number']}  {row.values['title']}\n{told} · after event {last}")
     columns = [
         Column[Folded]("Task", lambda row: str(row.values["key"])),
         Column[Folded]("Title", lambda row: str(row.values["title"])),

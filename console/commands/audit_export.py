@@ -18,7 +18,7 @@ from case_store.store import CaseStore, Tx
 from console.call import Call, Here
 from console.errors import ConsoleError, FileNotWritten
 from console.exporting import refuse_existing
-from console.files import lines_to
+from console.files import counting_kinds, lines_to
 from console.text import numbered
 
 OfCase = Annotated[str | None, Parameter(help="Only this case, by its number.")]
@@ -174,15 +174,21 @@ async def _write_bundle(store: CaseStore, out: Path, into: Into, of: Case | None
     report = partial(views.report, case=of, by=call.person_name, at=call.now) if of and personal else None
     wanted = bundle.Wanted(of, Blobs(settings.blobs) if evidence else None, report, personal)
     wait = bundle.Wait(witnesses=tuple(one.key for one in witnesses.parse_all(settings.witnesses)))
+    async with store.reading() as tx:
+        expected = await audit.last_id(tx) if of is None else None
     try:
-        with call.printer.err.status("waiting for the seal, then writing"):
+        with counting_kinds(call.printer.err, "waiting for the seal", {"events": expected}) as wrote:
             done = await bundle.write(
-                store, out, wanted, by=by, at=call.now, seal=seal, wait=wait, request_id=call.request_id
+                store, out, wanted, by=by, at=call.now, seal=seal, wait=wait, request_id=call.request_id, wrote=wrote
             )
     except OSError as error:
         raise FileNotWritten(f"{out} cannot be written: {error.strerror}") from error
-    kept_files = numbered(done.evidence, "file of evidence", "files of evidence")
+    kept_files = numbered(done.evidence.written, "file of evidence", "files of evidence")
     call.printer.say(f"{numbered(done.events, 'event')} and {kept_files} written to {out}")
+    for digest in done.evidence.missing:
+        call.printer.warn(f"the evidence {digest} is not on the disk, or cannot be read: it is not in the bundle")
+    for digest in done.evidence.altered:
+        call.printer.warn(f"the evidence {digest} has another content on the disk: a verifier will call it altered")
     for name in done.unwitnessed:
         call.printer.warn(f"the witness {name} has not confirmed its checkpoint: see `casewright audit status`")
     call.printer.say(f"verify it with: casewright audit verify {out} --key {settings.keys / keys.PUBLIC}")

@@ -70,6 +70,10 @@ async def _right_key(own: Resources, error: NotTheLogsKey) -> Signer:
                 return found
             log.error("Nothing is sealed here: %s", error.diagnostics())
         await asyncio.sleep(_KEY_AGAIN)
-        async with own.store.reading() as tx:
-            row = await log_keys.current(tx)
+        try:
+            async with own.store.reading() as tx:
+                row = await log_keys.current(tx)
+        except StoreError as away:
+            log.warning("Which key is the log's cannot be read at the moment: %s", away)
+            continue
         error = NotTheLogsKey(error.held, row.vkey if row is not None else error.current)

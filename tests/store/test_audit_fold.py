@@ -81,6 +81,23 @@ async def test_a_case_is_shown_as_it_was(store: CaseStore):
         assert (await fold.replay(tx, drill.case, until=NOW - timedelta(days=1))) == (0, {})
 
 
+async def test_after_a_clock_that_went_back_no_state_is_shown_that_never_was(store: CaseStore):
+    """Opened at noon, renamed ahead of time, then again by the right clock: at noon nobody had renamed it twice."""
+    drill = await world.build(store)
+    async with store.reading() as tx:
+        last = (await fold.replay(tx, drill.case))[0]
+    for title, at in (("ahead", NOW + timedelta(hours=3)), ("right", NOW + timedelta(hours=1))):
+        async with store.transaction() as tx:
+            case = await find.case(tx, drill.case.id)
+            case.title = title
+            tx.record("test.changed", case, by=world.SYSTEM, at=at)
+    async with store.reading() as tx:
+        for hours, title, seq in ((0, "Suspicious mail", last), (2, "Suspicious mail", last), (3, "right", last + 2)):
+            found, rows = await fold.replay(tx, drill.case, until=NOW + timedelta(hours=hours))
+            assert (found, rows[drill.case.id].values["title"]) == (seq, title)
+            assert rows == (await fold.replay(tx, drill.case, seq=seq))[1]
+
+
 TAMPERING = {
     "UPDATE tasks SET state = 'done' WHERE key = 'report'": 'state is "done", and by its events "waiting"',
     "UPDATE cases SET version = version + 1": "version is 2, and by its events 1",

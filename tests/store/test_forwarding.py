@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from case_store.actor import Actor
-from case_store.audit import sequencer
+from case_store.audit import inspection, sequencer
 from case_store.blobs import Blobs
 from case_store.errors import StoreDamaged
 from case_store.models import AuditSink
@@ -273,3 +273,5 @@ async def test_the_relay_brings_its_sinks_in_by_itself(store: CaseStore, tmp_pat
     with suppress(asyncio.CancelledError):
         await task
     assert [event for event, _ in await events_of_sinks(store)] == ["added", "added"]
+    async with store.reading() as tx:  # what went there is here, so the log has no faults
+        assert [fault async for fault in inspection.faults(tx, [SIGNER.verifier()])] == []

@@ -51,6 +51,8 @@ KINDS: Final[tuple[Kind, ...]] = (
         Fact("left_out", COUNT, "How many streams are not in it, because they are restricted to others."),
         Fact("personal", FLAG, "Whether personal values are in it."),
         Fact("report", SHA256, "The hash of the report in a bundle."),
+        Fact("evidence", FLAG, "Whether the files of evidence are in a bundle."),
+        Fact("disclosures", COUNT, "How many personal values of events before this one are in a bundle."),
         streams=("case", "system"),
     ),
     kind(
