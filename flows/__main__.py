@@ -17,6 +17,7 @@ from typing import Any
 
 from case_store.errors import StoreError
 from case_store.settings import Settings
+from notifiers.errors import NotifierError
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
             logging.getLogger().setLevel(logging.ERROR)  # it tells the steps itself
             return asyncio.run(notify_test(settings, Asked(given.person, given.channel, given.by)))
         return asyncio.run(_until_stopped(_process(given.command, settings)))
-    except StoreError as error:
+    except (StoreError, NotifierError) as error:
         sys.stderr.write(f"{error.diagnostics()}\n")
         return 1
 
