@@ -80,15 +80,16 @@ class Escalator:
             return False
         try:
             async with asyncio.timeout(_STARTING):
-                await _start(client)
+                return await _start(client)
         except Exception as error:  # noqa: BLE001 - Prefect is away, or not deployed to yet
             log.info("No run for what is late (%s: %s)", type(error).__name__, error)
             return False
-        return True
 
 
-async def _start(client: PrefectClient) -> None:
+async def _start(client: PrefectClient) -> bool:
+    """Start a run; False when the one of these seconds has ended already, before something more came."""
     deployment = await runs.deployment_id(client, names.ESCALATION)
     # The same for a few seconds: several relays start one run between them.
     key = f"escalation:{int(now().timestamp()) // 5}"
-    await client.create_flow_run_from_deployment(deployment, idempotency_key=key)
+    run = await client.create_flow_run_from_deployment(deployment, idempotency_key=key)
+    return run.state is None or not run.state.is_final()
