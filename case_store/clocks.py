@@ -128,12 +128,6 @@ def is_paused(row: Clocked, case: Case) -> bool:
     return case.paused_at is not None or (isinstance(row, Task) and row.paused_at is not None)
 
 
-def spent_until(row: Clocked, times: Times, at: datetime) -> timedelta:
-    """Return the working time of something until a moment."""
-    begun = since(row)
-    return spent(row) + (times.calendar.between(begun, at) if begun is not None else timedelta())
-
-
 def hand_over(task: Task, times: Times, at: datetime) -> None:
     """Let the ladder begin again for a new owner: rungs count from now if the task is late already."""
     task.acknowledged_at = task.acknowledged_by_id = task.acknowledged_via = None
