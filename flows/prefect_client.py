@@ -17,10 +17,10 @@ from time import monotonic
 from typing import Final
 
 import httpx
-from prefect.client.orchestration import PrefectClient
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.context import AsyncClientContext
 from prefect.exceptions import PrefectException
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 log = logging.getLogger(__name__)
 
@@ -122,10 +122,9 @@ async def _entered(stack: AsyncExitStack, meanwhile: str) -> PrefectClient:
     url, said = str(PREFECT_API_URL.value()), ""
     while True:
         try:
-            async with httpx.AsyncClient(timeout=_ANSWER_WITHIN) as knocking:
-                (await knocking.get(f"{url}/health")).raise_for_status()
+            await _knock()
             client = await stack.enter_async_context(prefect_client())
-        except (httpx.HTTPError, httpx.InvalidURL, RuntimeError, OSError) as error:
+        except (*AWAY, httpx.InvalidURL, RuntimeError) as error:
             if (told := f"{type(error).__name__}: {error}") != said:
                 step = "start it (casewright up), or correct CASEWRIGHT_PREFECT_API_URL"
                 log.warning("Prefect does not answer at %s (%s). %s\n  next: %s", url, told, meanwhile, step)
@@ -135,3 +134,11 @@ async def _entered(stack: AsyncExitStack, meanwhile: str) -> PrefectClient:
             if said:
                 log.info("Prefect answers at %s", url)
             return client
+
+
+async def _knock() -> None:
+    """Ask the server whether it is there; once, and with Prefect's settings of certificates and passwords."""
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        async with asyncio.timeout(_ANSWER_WITHIN), get_client() as client:
+            if (error := await client.api_healthcheck()) is not None:
+                raise error

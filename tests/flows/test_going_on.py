@@ -226,6 +226,33 @@ async def test_more_than_a_batch_that_are_stuck_do_not_hide_those_behind_them(ow
     assert (done.number, done.stuck) == (2, set(stuck))
 
 
+async def test_a_case_that_cannot_be_repaired_keeps_no_other_from_it(
+    own: Resources, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with own.store.transaction() as tx:
+        await world.people(tx)
+        for _ in range(2):
+            await cases.open_case(tx, world.sop(), "One", by=BY, at=datetime.now(UTC))
+    tried, signal = [], sweep._signal
+
+    async def refuses_the_first(own: Resources, one: sweep._Known, lost: list[models.Question]) -> None:
+        tried.append(one.number)
+        if len(tried) == 1:
+            raise ZeroDivisionError("a mistake")
+        await signal(own, one, lost)
+
+    async def nothing(*_: object, **__: object) -> dict[str, object]:
+        return {}
+
+    monkeypatch.setattr(sweep, "_signal", refuses_the_first)
+    monkeypatch.setattr(sweep.runs, "read_many", nothing)
+    monkeypatch.setattr(sweep, "_end_strays", nothing)
+    async with PrefectClient("http://127.0.0.1:9/api") as nowhere:
+        swept = await sweep.sweep_once(own, nowhere)
+    assert (tried, swept.signalled) == ([1, 2], [2])
+    assert "CASE-1" in caplog.text
+
+
 async def test_while_the_database_is_away_each_is_not_tried_on_its_own(own: Resources) -> None:
     tried = []
 
