@@ -17,6 +17,7 @@ from typing import Any
 
 from case_store.errors import StoreError
 from case_store.settings import Settings
+from notifiers.errors import NotifierError
 
 
 def main() -> int:
@@ -44,7 +45,7 @@ def main() -> int:
 
             return asyncio.run(take_file(settings, given.file, given.by))
         return asyncio.run(_until_stopped(_process(given.command, settings)))
-    except StoreError as error:
+    except (StoreError, NotifierError) as error:
         sys.stderr.write(f"{error.diagnostics()}\n")
         return 1
 

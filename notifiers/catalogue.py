@@ -129,10 +129,16 @@ def _shipped_text(file: Traversable) -> str:
 def _read(own: Path, language: str, template: str) -> dict[str, Source]:
     folder = own / language / template
     return {
-        part: Source(str(folder / part), _text_of(folder / part), own=True)
-        for part in PARTS
-        if (folder / part).is_file()
+        part: Source(str(folder / part), _text_of(folder / part), own=True) for part in PARTS if _is_there(folder, part)
     }
+
+
+def _is_there(folder: Path, part: str) -> bool:
+    try:
+        return (folder / part).is_file()
+    except OSError as error:
+        step = f"Let the user of the relay read the folder, such as: chmod -R u+rX {folder.parents[1]}"
+        raise RenderRefused(f"{folder}: it cannot be looked into: {error.strerror}", next_step=step) from error
 
 
 def _text_of(file: Path) -> str:

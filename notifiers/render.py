@@ -61,7 +61,7 @@ def render(
         except RenderRefused as error:
             if not any(one.own for one in _sources_or_none(template, language, own)):
                 raise
-            log.warning("A template of this installation is left out: %s", error)
+            log.warning("A template of this installation is left out: %s", error.diagnostics())
     return strictly(template, context, language, None)
 
 

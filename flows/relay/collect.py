@@ -10,11 +10,12 @@ from uuid import uuid4
 
 from case_store import replies
 from case_store.actor import Actor
-from case_store.errors import LinkKeyUnusable, StoreError, StoreUnavailable
+from case_store.errors import LinkKeyUnusable, StoreUnavailable
 from case_store.outbox import Policy
 from case_store.replies import Addresses, Letter, Taken, mailboxes
 from case_store.replies.mailboxes import Reading
 from flows.clock import now
+from flows.keep_going import keep_going
 from flows.replies.mailbox import Arrived, Item, Mailbox, MailboxDown, RepliesRefused
 from flows.replies.reading import BEGINNING, LARGEST, read_letter
 from flows.replies.set_up import addresses_of, mailbox_of
@@ -39,19 +40,9 @@ async def collect_replies(own: Resources) -> None:
         return
     if mailbox is None or addresses is None:
         return
-    collector, pause = Collector(own, mailbox, addresses), _LOOK_EVERY
+    step = Collector(own, mailbox, addresses).step
     try:
-        while True:
-            try:
-                taken, pause = await collector.step(), _LOOK_EVERY
-            except MailboxDown as error:
-                taken, pause = 0, min(pause * 2, _LONGEST_PAUSE)
-                log.warning("No replies are read at the moment: %s", error.diagnostics())
-            except StoreError as error:
-                taken = 0
-                log.warning("Replies wait: %s", error)
-            if not taken:
-                await asyncio.sleep(pause)
+        await keep_going(step, "Replies", every=_LOOK_EVERY, longest=_LONGEST_PAUSE, known=(MailboxDown,))
     finally:
         await mailbox.close()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from case_store.actor import Actor
-from case_store.errors import StoreDamaged, StoreError
+from case_store.errors import StoreDamaged
 from case_store.sinks import content, mail, state
 from case_store.sinks.address import Address, configured
 from case_store.sinks.carriers import carrier
@@ -21,6 +21,7 @@ from case_store.sinks.state import Claim
 from case_store.store import CaseStore
 from flows.clock import now
 from flows.daemon_thread import in_daemon_thread
+from flows.keep_going import at_last, keep_going
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -40,32 +41,19 @@ async def forward(own: Resources) -> None:
 
 
 async def _register(store: CaseStore, addresses: list[Address]) -> None:
-    while True:
-        try:
-            async with store.transaction() as tx:
-                await state.register(tx, addresses, by=BY, at=now())
-                return
-        except StoreError as error:
-            log.warning("The sinks wait: %s", error)
-            await asyncio.sleep(_LOOK_EVERY)
+    async def step() -> None:
+        async with store.transaction() as tx:
+            await state.register(tx, addresses, by=BY, at=now())
+
+    await at_last(step, "The sinks", every=_LOOK_EVERY)
 
 
 async def keep_delivering(store: CaseStore, address: Address) -> None:
     """Deliver to one sink, until cancelled; while it is down, more and more seldom."""
-    pause = _LOOK_EVERY
-    delivery = Delivery(store, address)
-    while True:
-        try:
-            moved = await delivery.step()
-            pause = _LOOK_EVERY
-        except (SinkDown, StoreDamaged) as error:
-            log.warning("%s is down: %s", address.name, error)
-            moved, pause = 0, min(pause * 2, _LONGEST_PAUSE)
-        except StoreError as error:
-            log.warning("%s waits: %s", address.name, error)
-            moved = 0
-        if not moved:
-            await asyncio.sleep(pause)
+    step = Delivery(store, address).step
+    await keep_going(
+        step, f"Sink {address.name}", every=_LOOK_EVERY, longest=_LONGEST_PAUSE, known=(SinkDown, StoreDamaged)
+    )
 
 
 @dataclass

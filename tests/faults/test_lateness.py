@@ -33,6 +33,7 @@ from tests.store.conftest import (
     sqlite_empty,
     sqlite_template,
 )
+from tests.store.simulated import AUTUMN, SPRING, Period
 from tests.store.simulation import QUOTA, ninety_days
 from tests.store.world import ENGINE, NOW, SYSTEM
 
@@ -130,9 +131,14 @@ async def _has_told(store: CaseStore, process: BaseProcess, number: int) -> bool
 
 
 @pytest.mark.slow
-async def test_ninety_days_with_many_tasks(database_url: str, tmp_path: Path):
-    done, expected, room = await ninety_days(database_url, tmp_path, seed=SEED, number=150)
-    assert done == expected
+@pytest.mark.parametrize("period", [SPRING, AUTUMN], ids=["spring", "autumn"])
+async def test_ninety_days_with_five_thousand_tasks_that_get_late_in_the_outage(
+    database_url: str, tmp_path: Path, period: Period
+):
+    told, expected, room = await ninety_days(database_url, tmp_path, period, seed=SEED, number=60, in_outage=5000)
+    after = [step for steps in expected.values() for step in steps if step.second == period.without[1] * 60]
+    assert len(after) >= 5000, "each of them is told once, when somebody looks again"
+    assert told == expected
     assert {one: room.most_in_an_hour(one) for one in QUOTA.an_hour} == dict(QUOTA.an_hour)
 
 
