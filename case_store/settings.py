@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     @field_validator("timestamp_url")
     @classmethod
     def _require_http(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"https?://[^\s/?#@]+([/?]\S*)?", value):
+        if value and not re.fullmatch(r"https?://([^\s/?#@]+@)?[^\s/?#@]+([/?]\S*)?", value):
             raise ValueError("give the authority's address as it names it, such as http://timestamp.example.org/tsr")
         return value or None
 
