@@ -95,7 +95,9 @@ async def send(tx: Tx, task: Task, person: Person, *, away_from: str | None, by:
     return code
 
 
-async def check(tx: Tx, task: Task, person: Person, code: str, *, by: Actor, at: datetime) -> Checked:
+async def check(
+    tx: Tx, task: Task, person: Person, code: str, *, away_from: str | None, by: Actor, at: datetime
+) -> Checked:
     """Check a code that somebody entered, and record whether it was right. Commit, whatever the answer is.
 
     Args:
@@ -103,6 +105,7 @@ async def check(tx: Tx, task: Task, person: Person, code: str, *, by: Actor, at:
         task: The task that is signed.
         person: Who signs.
         code: What was entered; blanks and hyphens are passed over.
+        away_from: The channel by which the link went: a code that went the same way is not taken. None without a link.
         by: Who entered it.
         at: Now.
     """
@@ -110,6 +113,8 @@ async def check(tx: Tx, task: Task, person: Person, code: str, *, by: Actor, at:
     sent = await _newest(tx, task, person)
     if sent is None or sent.used_at is not None or sent.void_at is not None:
         return Checked(verified=False, why=_NONE_WAITS)
+    if sent.channel == away_from:
+        return Checked(verified=False, why=_SAME_WAY.format(channel=sent.channel), channel=sent.channel)
     if at >= sent.expires_at:
         return Checked(verified=False, why=_EXPIRED, channel=sent.channel)
     if not await _is(code, sent):
@@ -125,21 +130,37 @@ async def check(tx: Tx, task: Task, person: Person, code: str, *, by: Actor, at:
     return Checked(verified=True, channel=sent.channel)
 
 
-async def use(tx: Tx, task: Task, person: Person, *, at: datetime) -> SignOffCode:
-    """Sign with the code that was verified; the caller records the decision, with the channel of the code.
+async def verified(tx: Tx, task: Task, person: Person, *, away_from: str | None = None, at: datetime) -> SignOffCode:
+    """Return the code with which a person may sign a task now; it is not used yet.
+
+    Args:
+        tx: The transaction.
+        task: The task that is signed.
+        person: Who signs.
+        away_from: The channel by which the link went; None without a link.
+        at: Now.
 
     Raises:
-        CodeRequired: None was verified, or not in time, or it was used.
+        CodeRequired: None was verified, or not in time, or it was used, or went the way of the link.
     """
     case, task = await find.locked(tx, task)
     code = await _newest(tx, task, person)
     if code is None or code.verified_at is None or code.used_at or code.void_at or at >= code.expires_at:
         raise CodeRequired(f"{task_label(case, task)} is signed with a code that was sent to {person.handle}")
-    code.used_at = at
+    if code.channel == away_from:
+        raise CodeRequired(f"{task_label(case, task)} is signed with a code that went another way than the link")
     return code
 
 
+def use(code: SignOffCode, *, at: datetime) -> None:
+    """Sign with a verified code; the caller records the decision, with the code's id and channel, before any flush."""
+    code.used_at = at
+
+
 _NONE_WAITS: Final = "no code of yours waits for this task"
+_SAME_WAY: Final = (
+    "the newest code went by {channel}, the same way as the link; have another one sent, which goes another way"
+)
 _EXPIRED: Final = "the code is too old"
 _WRONG: Final = "the code is wrong; it may be tried {left} more times"
 _TOO_OFTEN: Final = "the code was entered wrongly too often and is good no more"

@@ -4,8 +4,8 @@ A link carries a random name, signed with a key of the installation. What it all
 of that name: neither the key nor the database alone is enough to make one.
 """
 
-from case_store.links.answering import SIGNED, Answer, answer, check_code, look, send_code
+from case_store.links.answering import SIGNED, Answer, answer, check_code, look, send_code, signs
 from case_store.links.keys import LinkKeys
 from case_store.links.minting import mint, revoke
 
-__all__ = ["SIGNED", "Answer", "LinkKeys", "answer", "check_code", "look", "mint", "revoke", "send_code"]
+__all__ = ["SIGNED", "Answer", "LinkKeys", "answer", "check_code", "look", "mint", "revoke", "send_code", "signs"]

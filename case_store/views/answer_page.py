@@ -27,7 +27,7 @@ class AnswerPage:
         form: The questions, by field; empty but for a form.
         decisions: What may be decided: `done`, `approve`, `reject`, `skip`.
         note_required: Whether a note is needed, whatever is decided.
-        code_needed: Whether a code is needed to approve or reject.
+        code_needed: Whether a code is needed to decide it.
         code_waits: Whether a code was sent that can still be entered.
         person: The name of whom the link was made for.
         due_at: When it is due; None without an SLA.
@@ -76,7 +76,7 @@ async def answer_page(tx: Tx, name: str | None, at: datetime) -> AnswerPage:
         form=wanted.form or {},
         decisions=tuple(link.decisions),
         note_required=task.note_required,
-        code_needed=bool(links.SIGNED & set(link.decisions)),
+        code_needed=any(links.signs(task, one) for one in link.decisions),
         code_waits=await codes.waits(tx, task, person, at=at),
         person=person.name,
         due_at=task.due_at,

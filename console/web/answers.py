@@ -59,7 +59,7 @@ async def _decide(site: Site, request: Request, name: str, fields: Sequence[tupl
     sent = dict(fields)
     given = Answer(sent.get("decision", ""), sent.get("note") or None, _answers(fields))
     try:
-        if given.decision in links.SIGNED and (wrong := await _wrong_code(site, name, sent.get("code", ""))):
+        if given.decision in links.SIGNED and (wrong := await _wrong_code(site, name, sent)):
             return await _page(site, request, name, status=422, problems=[wrong], sent=fields)
         async with site.store.transaction(request_id=new_request_id()) as tx:
             task = await links.answer(tx, name, given, by=BY, at=site.clock())
@@ -77,14 +77,11 @@ async def _decide(site: Site, request: Request, name: str, fields: Sequence[tupl
     return _said(site, 200, "Thank you", f"“{title}” {_DONE[given.decision]}.", "You can close this page.")
 
 
-async def _wrong_code(site: Site, name: str, entered: str) -> str | None:
+async def _wrong_code(site: Site, name: str, sent: Mapping[str, str]) -> str | None:
     """Return why a code is not taken; counted in a transaction of its own, whatever becomes of the decision."""
-    if not entered.strip():
-        return "Enter the code that was sent to you, or have one sent."
     async with site.store.transaction(request_id=new_request_id()) as tx:
-        checked = await links.check_code(tx, name, entered, by=BY, at=site.clock())
-    # Here a button asks for another code, where the command line has a command.
-    return checked.why and checked.why.replace(": casewright task code", "")
+        checked = await links.check_code(tx, name, sent["decision"], sent.get("code", ""), by=BY, at=site.clock())
+    return _sentence(checked.why) if checked and checked.why else None
 
 
 async def _send_code(site: Site, request: Request, name: str, fields: Sequence[tuple[str, str]]) -> Response:
@@ -165,7 +162,10 @@ def _refused(site: Site, refusal: LinkRefused) -> Response:
 
 
 def _words(error: StoreError) -> str:
-    said = str(error)
+    return _sentence(str(error))
+
+
+def _sentence(said: str) -> str:
     return f"{said[:1].upper()}{said[1:]}."
 
 

@@ -360,7 +360,7 @@ async def code_sent(tx: Tx, scene: Scene) -> None:
 
 
 async def check_code(tx: Tx, scene: Scene, by: Actor) -> None:
-    await codes.check(tx, await scene.task(tx, "report"), scene.drill.ada, "no code", by=by, at=NOW)
+    await codes.check(tx, await scene.task(tx, "report"), scene.drill.ada, "no code", away_from=None, by=by, at=NOW)
 
 
 async def give_approval(tx: Tx, scene: Scene, by: Actor) -> None:
@@ -534,7 +534,7 @@ VERBS: dict[str, Verb] = {
         lambda tx, s, by: links.answer(tx, s.made, links.Answer("done"), by=by, at=LATER), linked
     ),
     "links.answering.check_code": Verb(
-        lambda tx, s, by: links.check_code(tx, s.made, "0", by=by, at=NOW), coded, about_no_row=True
+        lambda tx, s, by: links.check_code(tx, s.made, "approve", "0", by=by, at=NOW), coded, about_no_row=True
     ),
     "links.answering.send_code": Verb(
         lambda tx, s, by: links.send_code(tx, s.made, by=by, at=LATER), linked_to_approve, about_no_row=True

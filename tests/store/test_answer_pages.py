@@ -111,7 +111,7 @@ async def test_a_page_says_what_is_asked_and_takes_the_answer(store: CaseStore, 
     assert (await visitor.send(made, "code")).status_code == 422, "one was sent a moment ago"
     wrong = await visitor.send(made, "approve", code="1")
     assert wrong.status_code == 422
-    assert "the code is wrong; it may be tried 4 more times" in wrong.text
+    assert "The code is wrong; it may be tried 4 more times" in wrong.text
     async with store.reading() as tx:
         digits = await world.code_of(tx)
     done = await visitor.send(made, "approve", note="it is phishing", code=digits)

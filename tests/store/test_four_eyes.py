@@ -147,7 +147,11 @@ async def test_one_who_rejects_is_enough(desk: Desk):
     assert (await desk.decide(tasks.reject, "liv")).state == "rejected"
 
 
-@pytest.mark.parametrize("verb", [tasks.approve, tasks.reject])
+async def skip(tx: Tx, task: Task, **options) -> Task:
+    return await tasks.skip(tx, task, "not now", **options)
+
+
+@pytest.mark.parametrize("verb", [tasks.approve, tasks.reject, skip])
 @pytest.mark.parametrize(
     ("who", "refusal", "why"),
     [
@@ -248,7 +252,22 @@ async def test_many_at_once_count_once_each(desk: Desk):
         assert (await tx.session.scalars(wanted)).all() == ["mia"]
 
 
-@pytest.mark.parametrize("verb", [tasks.approve, tasks.reject])
+async def test_one_of_several_approvers_may_skip_as_they_may_reject(desk: Desk):
+    await desk.approve("mia")
+    assert (await desk.decide(skip, "liv")).state == "skipped"
+
+
+async def test_an_approved_action_that_failed_is_left_out_by_whoever_takes_it_over(desk: Desk):
+    await desk.approve("mia")
+    await desk.approve("liv")
+    await desk.start(WITH)
+    async with desk.store.transaction() as tx:
+        run = await tasks.running_execution(tx, await desk.task(tx, "block"))
+        await tasks.finish_action(tx, run, outcome="failed", output={}, error="no", by=ENGINE, at=LATER)
+    assert (await desk.decide(skip, "ada", take_over=True)).state == "skipped", "four eyes have seen it"
+
+
+@pytest.mark.parametrize("verb", [tasks.approve, tasks.reject, skip])
 async def test_a_decision_is_signed_with_a_code_where_the_sop_says_so(desk: Desk, verb):
     await desk.ask("pay")
     with pytest.raises(CodeRequired):
@@ -257,7 +276,9 @@ async def test_a_decision_is_signed_with_a_code_where_the_sop_says_so(desk: Desk
         moe, pay = await find.person(tx, "moe"), await desk.task(tx, "pay")
         await codes.send(tx, pay, moe, away_from="email", by=ENGINE, at=LATER)
         message = await tx.session.scalar(select(OutboxEntry).where(OutboxEntry.template == "code"))
-        assert (await codes.check(tx, pay, moe, message.context["code"]["digits"], by=ENGINE, at=LATER)).verified
+        assert (
+            await codes.check(tx, pay, moe, message.context["code"]["digits"], away_from="email", by=ENGINE, at=LATER)
+        ).verified
     with pytest.raises(CodeRequired):
         await desk.decide(verb, "mia", "pay")
     await desk.decide(verb, "moe", "pay")

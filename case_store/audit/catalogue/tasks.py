@@ -76,7 +76,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     kind("task.done_by_hand", "A person did what an action should have done.", *_SIGNED, about="task"),
     kind("task.approved", "A person approved.", *_SIGNED, about="task"),
     kind("task.rejected", "A person refused to approve.", *_SIGNED, *PROOF, about="task"),
-    kind("task.skipped", "A person decided that a task is left out.", *_SIGNED, about="task"),
+    kind("task.skipped", "A person decided that a task is left out.", *_SIGNED, *PROOF, about="task"),
     kind(
         "task.retried",
         "A person had an action run once more.",
