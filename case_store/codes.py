@@ -172,6 +172,13 @@ async def waits(tx: Tx, task: Task, person: Person, *, at: datetime) -> bool:
     return code is not None and not code.used_at and not code.void_at and at < code.expires_at
 
 
+async def void(tx: Tx, task: Task, *, at: datetime) -> None:
+    """End all codes for a task that could still sign: what is asked is another thing now, which an event says."""
+    unused = SignOffCode.used_at.is_(None) & SignOffCode.void_at.is_(None)
+    for code in await tx.session.scalars(select(SignOffCode).where(SignOffCode.task_id == task.id, unused)):
+        code.void_at = at
+
+
 async def _end_earlier(tx: Tx, case: Case, task: Task, person: Person, at: datetime) -> None:
     sent = select(SignOffCode).where(
         SignOffCode.task_id == task.id,

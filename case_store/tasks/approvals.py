@@ -183,7 +183,7 @@ async def refuse_approver(tx: Tx, case: Case, task: Task, signer: Person) -> Non
 async def renew(tx: Tx, task: Task, *, by: Actor, at: datetime) -> bool:
     """Determine the parameters of an approval from the case as it is now; False when they are the same.
 
-    If they are others, the approvals given are void, those who may approve are told, and it is asked again.
+    If they are others, approvals and codes are void, those who may approve are told, and it is asked again.
 
     Args:
         tx: The transaction.
@@ -206,9 +206,7 @@ async def renew(tx: Tx, task: Task, *, by: Actor, at: datetime) -> bool:
     parameters = parameters_of(wanted, await scope.of_case(tx, case))
     if parameters_sha256(parameters) == parameters_sha256(task.parameters):
         return False
-    for approval in await given(tx, task):
-        approval.voided_at = at
-        tx.record("approval.voided", approval, by=by, at=at)
+    await void(tx, task, by=by, at=at)
     await tx.flush()
     if approved:
         move_task(case, task, "open")
@@ -219,6 +217,15 @@ async def renew(tx: Tx, task: Task, *, by: Actor, at: datetime) -> bool:
     await notices.assigned(tx, task, await recipients(tx, task), at)
     await signals.raise_(tx, case, at)
     return True
+
+
+async def void(tx: Tx, task: Task, *, by: Actor, at: datetime) -> None:
+    """End the approvals and codes of a task; the caller records and flushes why they are for something else."""
+    counting = select(Approval).where(Approval.task_id == task.id, Approval.voided_at.is_(None))
+    for approval in await tx.session.scalars(counting):
+        approval.voided_at = at
+        tx.record("approval.voided", approval, by=by, at=at)
+    await codes.void(tx, task, at=at)
 
 
 def parameters_of(wanted: model.Task, known: conditions.Scope) -> JsonMap | None:
