@@ -11,7 +11,6 @@ from sqlalchemy import select
 
 from case_store import codes, find, tasks
 from case_store.actor import Actor
-from case_store.links.minting import parameters_digest
 from case_store.models import AnswerLink, Person, Task
 from case_store.notices import hides_content
 from case_store.refusals import LinkRefused
@@ -62,7 +61,7 @@ async def look(tx: Tx, name: str | None, at: datetime, *, lock: bool = False) ->
         raise LinkRefused("expired")
     if task.state != "open":
         raise LinkRefused("decided")
-    if (link.attempt, link.parameters_sha256) != (task.attempt, parameters_digest(task)):
+    if (link.attempt, link.parameters_sha256) != (task.attempt, tasks.parameters_sha256(task.parameters)):
         raise LinkRefused("changed")
     return link, task
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from sqlalchemy import select
 
-from case_store import find, sops, texts
+from case_store import find, sops, tasks, texts
 from case_store.actor import Actor
-from case_store.audit.events import canonical
 from case_store.audit.ledger import personal
 from case_store.links.keys import LinkKeys
 from case_store.models import AnswerLink, Person, Task
@@ -55,7 +52,7 @@ async def mint(
         channel=channel,
         decisions=list(decisions),
         attempt=task.attempt,
-        parameters_sha256=parameters_digest(task),
+        parameters_sha256=tasks.parameters_sha256(task.parameters),
         minted_at=at,
         expires_at=at + lasts,
     )
@@ -89,9 +86,3 @@ async def _usable(tx: Tx, task: Task, at: datetime) -> Sequence[AnswerLink]:
         AnswerLink.expires_at > at,
     )
     return (await tx.session.scalars(wanted.execution_options(populate_existing=True))).all()
-
-
-def parameters_digest(task: Task) -> str:
-    """Return the SHA-256, in hexadecimal, of what an approval is about: the canonical JSON of the task's parameters."""
-    body = json.dumps(canonical(task.parameters, "parameters"), sort_keys=True, separators=(",", ":"))
-    return sha256(body.encode()).hexdigest()
