@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from case_store import contacts, notes, tasks
+from case_store import access, contacts, notes, tasks
 from case_store.actor import Actor
 from case_store.audit.ledger import personal
 from case_store.lifecycle import NotAllowedNow
@@ -74,7 +74,7 @@ async def take(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -
 
 async def _acknowledge(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -> str:
     count = 0
-    for task in await _told(tx, sender.person, said):
+    for task in await _told(tx, sender.person, said, by=by, at=at):
         try:
             await tasks.acknowledge(tx, task, sender.person, via=sender.channel, by=by, at=at)
         except (AlreadyDecided, NotAllowedNow, NotYours, PersonInactive):
@@ -86,7 +86,7 @@ async def _acknowledge(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: dat
 
 
 async def _comment(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -> str:
-    about = await _told(tx, sender.person, said)
+    about = await _told(tx, sender.person, said, by=by, at=at)
     if not about:
         return HELP
     task = about[0]
@@ -99,8 +99,11 @@ async def _comment(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetim
     return f"Noted in CASE-{case.number}. This decides nothing."
 
 
-async def _told(tx: Tx, person: Person, said: Said) -> Sequence[Task]:
-    """Return the tasks of a case of which a person was told: all of them, or the one that a marker names."""
+async def _told(tx: Tx, person: Person, said: Said, *, by: Actor, at: datetime) -> Sequence[Task]:
+    """Return the tasks of a case of which a person was told: all of them, or the one that a marker names.
+
+    Of a case that they may not see (any more) they are told as much as of one that does not exist.
+    """
     wanted = (
         select(OutboxEntry.dedup_key, Task)
         .join(Task, Task.id == OutboxEntry.task_id)
@@ -110,7 +113,19 @@ async def _told(tx: Tx, person: Person, said: Said) -> Sequence[Task]:
     )
     rows = await tx.session.execute(wanted)
     found = {task.id: task for key, task in rows if said.digits is None or marker_digits(key) == said.digits}
+    if found and not await may_see(tx, person, next(iter(found.values())).case_id, by=by, at=at):
+        return []
     return list(found.values())
+
+
+async def may_see(tx: Tx, person: Person, case_id: str, *, by: Actor, at: datetime) -> bool:
+    """Tell whether somebody may see a case; it is on record when not."""
+    reads = await access.read_as(tx, person, looks=False)
+    if reads.may_see(case_id):
+        return True
+    access.record(tx, reads, by=by, at=at)
+    await tx.flush()
+    return False
 
 
 def marker_digits(dedup_key: str) -> str:

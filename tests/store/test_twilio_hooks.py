@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from twilio.request_validator import RequestValidator
 
-from case_store import find, outbox, replies, tasks
+from case_store import access, find, outbox, replies, tasks
 from case_store.links import LinkKeys
 from case_store.models import AuditEvent, Note, OutboxEntry
 from case_store.replies.taking import marker_digits
@@ -98,6 +98,25 @@ async def test_the_marker_of_a_message_makes_a_comment(store: CaseStore, drill: 
         assert note.body.startswith("Unverified, by sms, from the address of Bob: I am on <b>leave</b>")
     assert "Noted" not in await text(http, "I am on leave [C1-0000]", "SM2")
     assert "you take care of 1 task" in await text(http, f"ACK {marker}", "SM3")
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_who_may_not_see_a_case_any_more_says_nothing_in_it(
+    store: CaseStore, drill: World, http: httpx.AsyncClient, named: bool
+):
+    async with store.transaction() as tx:
+        wanted = select(OutboxEntry).where(OutboxEntry.recipient_id == drill.bob.id, OutboxEntry.channel == "sms")
+        marker = f"[C1-{marker_digits((await tx.session.scalars(wanted)).one().dedup_key)}]"
+        case = await find.case(tx, drill.case.id, lock=True)
+        await access.restrict(tx, case, [drill.bob] if named else ["manager"], "an insider", by=ENGINE, at=NOW)
+    nowhere = (await text(http, "ack 77", "SM0")).replace("77", "1")
+    assert (await text(http, "ack 1", "SM1") == nowhere) is not named
+    assert ("Noted" in await text(http, f"It was Eve {marker}", "SM2")) is named
+    async with store.reading() as tx:
+        task = await world.task(tx, drill, "confirm")
+        assert (task.acknowledged_at is not None) is named
+        assert bool((await tx.session.scalars(select(Note))).all()) is named
+    assert ("access.refused" in await types(store)) is not named
 
 
 async def test_stop_and_start(store: CaseStore, drill: World, http: httpx.AsyncClient):
