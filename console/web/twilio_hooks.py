@@ -50,11 +50,13 @@ async def inbound(request: Request) -> Response:
 
 async def _take(site: Site, number: str, text: str, sid: str) -> str | None:
     async with site.store.transaction(request_id=new_request_id()) as tx:
+        said = replies.read(text)
         person = await replies.by_phone(tx, number)
         if person is None:  # a stranger is told nothing, not even that we are here
+            await replies.take_of_shared(tx, number, _CHANNEL, sid, said, by=BY, at=site.clock())
             return None
         sender = replies.Sender(person, _CHANNEL, sid)
-        return await replies.take(tx, sender, replies.read(text), by=BY, at=site.clock())
+        return await replies.take(tx, sender, said, by=BY, at=site.clock())
 
 
 def _twiml(inner: str) -> Response:

@@ -369,6 +369,16 @@ async def give_approval(tx: Tx, scene: Scene, by: Actor) -> None:
     await approvals.give(tx, case, task, rule, scene.drill.mia, via="cli", by=by, at=LATER)
 
 
+async def approval_given(tx: Tx, scene: Scene) -> None:
+    await asked(tx, scene, "sign-off")
+    await give_approval(tx, scene, ENGINE)
+
+
+async def void_approvals(tx: Tx, scene: Scene, by: Actor) -> None:
+    await approvals.void(tx, await scene.task(tx, "sign-off"), by=by, at=LATER)
+    await tx.flush()
+
+
 async def acknowledge(tx: Tx, scene: Scene, by: Actor) -> None:
     await tasks.acknowledge(tx, await scene.task(tx, "report"), scene.drill.ada, via="cli", by=by, at=LATER)
 
@@ -459,6 +469,16 @@ async def coded(tx: Tx, scene: Scene) -> str | None:
     name = await linked_to_approve(tx, scene)
     await links.send_code(tx, name, by=ENGINE, at=NOW)
     return name
+
+
+async def hidden_case(tx: Tx, scene: Scene) -> None:
+    case = await find.case(tx, scene.drill.case.id, lock=True)
+    await access.restrict(tx, case, [scene.drill.ada], "an insider", by=ENGINE, at=NOW)
+
+
+async def shared_reply(tx: Tx, scene: Scene, by: Actor) -> None:
+    number = scene.drill.bob.phone or ""
+    await replies.take_of_shared(tx, number, "sms", "SM2", replies.read("stop"), by=by, at=LATER)
 
 
 async def reply(tx: Tx, scene: Scene, by: Actor) -> None:
@@ -599,7 +619,13 @@ VERBS: dict[str, Verb] = {
     "sinks.state.rewind": Verb(
         lambda tx, s, by: sinks.rewind(tx, SINK.name, 1, by=by, at=LATER), delivered, about_no_row=True
     ),
+    "replies.taking.may_see": Verb(
+        lambda tx, s, by: replies.taking.may_see(tx, s.drill.eve, s.drill.case.id, by=by, at=LATER),
+        hidden_case,
+        writes_only_its_event=True,
+    ),
     "replies.taking.take": Verb(reply, about_no_row=True),
+    "replies.taking.take_of_shared": Verb(shared_reply, about_no_row=True),
     "sop_changes.note_deployed": Verb(
         lambda tx, _, by: sop_changes.note_deployed(tx, [world.sop()], by=by, at=LATER), writes_only_its_event=True
     ),
@@ -612,6 +638,7 @@ VERBS: dict[str, Verb] = {
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),
     "tasks.acknowledging.acknowledge": Verb(acknowledge, asks("report")),
     "tasks.approvals.give": Verb(give_approval, asks("sign-off")),
+    "tasks.approvals.void": Verb(void_approvals, approval_given),
     "tasks.approvals.renew": Verb(on_task(tasks.renew, "block"), asks("block")),
     "tasks.decisions.approve": Verb(decides(tasks.approve, "sign-off", "mia", note="yes"), asks("sign-off")),
     "tasks.decisions.complete": Verb(

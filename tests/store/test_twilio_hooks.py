@@ -128,6 +128,24 @@ async def test_stop_and_start(store: CaseStore, drill: World, http: httpx.AsyncC
         assert (await find.person(tx, "bob")).opted_out is None
 
 
+async def test_stop_from_a_number_that_several_have_is_for_all_of_them(
+    store: CaseStore, drill: World, http: httpx.AsyncClient
+):
+    async with store.transaction() as tx:
+        world.new_person(tx, "bea", "tier1", phone=BOB)
+    assert "<Message>" not in await text(http, "ack 1", "SM0"), "whose it is, nobody knows"
+    for sid in ("SM1", "SM1"):
+        assert "<Message>" not in await text(http, "STOP", sid)
+    async with store.reading() as tx:
+        assert [(await find.person(tx, who)).opted_out for who in ("bob", "bea", "mia")] == [["sms"], ["sms"], None]
+    assert (await types(store)).count("person.opted_out") == 2
+    await text(http, "start", "SM2")
+    async with store.reading() as tx:
+        assert [(await find.person(tx, who)).opted_out for who in ("bob", "bea")] == [None, None]
+        task = await world.task(tx, drill, "confirm")
+        assert task.acknowledged_at is None
+
+
 async def test_a_stranger_hears_nothing(store: CaseStore, drill: World, http: httpx.AsyncClient):
     before = await types(store)
     assert "<Message>" not in await text(http, "ack 1", number="+4930901899")
