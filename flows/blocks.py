@@ -24,7 +24,7 @@ PREFERRED = "casewright"
 """Name of the block that counts when there are several of one type."""
 
 
-_TWILIO_TOKEN = (
+_PAGES_NEED_IT = (
     "Its token. The pages that Twilio reports to do not read blocks: to hear what becomes of texts, and what people"
     " answer, set CASEWRIGHT_TWILIO_AUTH_TOKEN to it as well, for the relay and for casewright web."
 )
@@ -85,7 +85,7 @@ class CasewrightSms(ChannelBlock):
     channel = "sms"
 
     account_sid: Annotated[str, Field(description="The account: AC and 32 digits.")]
-    auth_token: Annotated[SecretStr, Field(description=_TWILIO_TOKEN)]
+    auth_token: Annotated[SecretStr, Field(description=_PAGES_NEED_IT)]
     sender: Annotated[str, Field(description="MG... for a messaging service, or a number such as +14155550000.")]
 
     def setup(self, origin: str, settings: Settings) -> Setup:
