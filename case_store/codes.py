@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import scrypt
@@ -37,19 +38,42 @@ NOT_WITHIN: Final = timedelta(seconds=30)
 _ENTERED: Final = re.compile(rf"[0-9]{{{DIGITS}}}", re.ASCII)
 
 
+WRONG: Final[Mapping[str, str]] = {
+    "nothing": "enter the code that was sent to you, or have one sent",
+    "none_waits": "no code of yours waits for this task",
+    "same_way": (
+        "the newest code went by {channel}, the same way as the link; have another one sent, which goes another way"
+    ),
+    "expired": "the code is too old",
+    "wrong": "the code is wrong; it may be tried {left} more times",
+    "too_often": "the code was entered wrongly too often and is good no more",
+}
+"""What can be wrong with a code, in English."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What checking a code came to.
 
     Attributes:
-        verified: It is the code that was sent to this person for this task, in time.
-        why: Why it is not; None when it is.
+        wrong: A key of `WRONG`; None: it is the code that was sent to this person for this task, in time.
         channel: By which channel the code was sent; None when there is none.
+        left: How often it may be tried.
     """
 
-    verified: bool
-    why: str | None = None
+    wrong: str | None = None
     channel: str | None = None
+    left: int = 0
+
+    @property
+    def verified(self) -> bool:
+        """Tell whether it is right."""
+        return self.wrong is None
+
+    @property
+    def why(self) -> str | None:
+        """Return in English why it is not; None when it is."""
+        return WRONG[self.wrong].format(channel=self.channel, left=self.left) if self.wrong else None
 
 
 async def send(tx: Tx, task: Task, person: Person, *, away_from: str | None, by: Actor, at: datetime) -> SignOffCode:
@@ -112,22 +136,22 @@ async def check(
     case, task = await find.locked(tx, task)
     sent = await _newest(tx, task, person)
     if sent is None or sent.used_at is not None or sent.void_at is not None:
-        return Checked(verified=False, why=_NONE_WAITS)
+        return Checked("none_waits")
     if sent.channel == away_from:
-        return Checked(verified=False, why=_SAME_WAY.format(channel=sent.channel), channel=sent.channel)
+        return Checked("same_way", sent.channel)
     if at >= sent.expires_at:
-        return Checked(verified=False, why=_EXPIRED, channel=sent.channel)
+        return Checked("expired", sent.channel)
     if not await _is(code, sent):
         sent.wrong += 1
         sent.void_at = at if sent.wrong >= TRIES else None
         _record(tx, "code.wrong", case, task, person, sent, by=by, at=at, wrong=sent.wrong)
         await tx.flush()
         left = TRIES - sent.wrong
-        return Checked(verified=False, why=_WRONG.format(left=left) if left else _TOO_OFTEN, channel=sent.channel)
+        return Checked("wrong" if left else "too_often", sent.channel, left)
     sent.verified_at = at
     _record(tx, "code.verified", case, task, person, sent, by=by, at=at, name=personal(person, person.name))
     await tx.flush()
-    return Checked(verified=True, channel=sent.channel)
+    return Checked(channel=sent.channel)
 
 
 async def verified(tx: Tx, task: Task, person: Person, *, away_from: str | None = None, at: datetime) -> SignOffCode:
@@ -155,15 +179,6 @@ async def verified(tx: Tx, task: Task, person: Person, *, away_from: str | None 
 def use(code: SignOffCode, *, at: datetime) -> None:
     """Sign with a verified code; the caller records the decision, with the code's id and channel, before any flush."""
     code.used_at = at
-
-
-_NONE_WAITS: Final = "no code of yours waits for this task"
-_SAME_WAY: Final = (
-    "the newest code went by {channel}, the same way as the link; have another one sent, which goes another way"
-)
-_EXPIRED: Final = "the code is too old"
-_WRONG: Final = "the code is wrong; it may be tried {left} more times"
-_TOO_OFTEN: Final = "the code was entered wrongly too often and is good no more"
 
 
 async def waits(tx: Tx, task: Task, person: Person, *, at: datetime) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -13,7 +13,11 @@ from case_store.links import LinkKeys
 from console.home import free_port
 from console.stopping import stop_signals
 from console.web.app import make
+from console.web.patience import Impatient
 from console.web.site import Site
+
+_AT_ONCE: Final = 500
+"""Connections; more are told to come later. Fewer than the files that a process may commonly open."""
 
 if TYPE_CHECKING:
     from console.call import Call
@@ -35,6 +39,10 @@ async def serve(call: Call, host: str, port: int) -> None:
             app,
             host=host,
             port=port,
+            http=Impatient,
+            ws="none",
+            forwarded_allow_ips=list(call.settings.trusted_proxies),
+            limit_concurrency=_AT_ONCE,
             access_log=False,
             log_level="warning",
             server_header=False,
