@@ -38,7 +38,7 @@ def main() -> int:
             from flows.notify_test import Asked, notify_test  # noqa: PLC0415 - loads Prefect
 
             logging.getLogger().setLevel(logging.ERROR)  # it tells the steps itself
-            return asyncio.run(notify_test(settings, Asked(given.person, given.channel, given.by)))
+            return asyncio.run(notify_test(settings, Asked(given.person, given.channel, given.by, given.anyway)))
         return asyncio.run(_until_stopped(_process(given.command, settings)))
     except StoreError as error:
         sys.stderr.write(f"{error.diagnostics()}\n")
@@ -58,6 +58,7 @@ def _words() -> argparse.ArgumentParser:
     test.add_argument("person")
     test.add_argument("--channel")
     test.add_argument("--by", required=True)
+    test.add_argument("--anyway", action="store_true")
     return parser
 
 

@@ -6,6 +6,18 @@ of that name: neither the key nor the database alone is enough to make one.
 
 from case_store.links.answering import SIGNED, Answer, answer, check_code, look, send_code, signs
 from case_store.links.keys import LinkKeys
-from case_store.links.minting import mint, revoke
+from case_store.links.minting import ASKING, mint, revoke
 
-__all__ = ["SIGNED", "Answer", "LinkKeys", "answer", "check_code", "look", "mint", "revoke", "send_code", "signs"]
+__all__ = [
+    "ASKING",
+    "SIGNED",
+    "Answer",
+    "LinkKeys",
+    "answer",
+    "check_code",
+    "look",
+    "mint",
+    "revoke",
+    "send_code",
+    "signs",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import select
 
@@ -14,6 +15,9 @@ from case_store.links.keys import LinkKeys
 from case_store.models import AnswerLink, Person, Task
 from case_store.notices import hides_content
 from case_store.store import Tx
+
+ASKING: Final = frozenset({"assigned", "overdue", "warning"})
+"""Messages that ask their reader to decide, and so carry a link; others only tell."""
 
 
 async def mint(

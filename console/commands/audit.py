@@ -14,6 +14,7 @@ from case_store.store import Tx
 from console.call import Here
 from console.commands.audit_export import OfCase, export
 from console.commands.audit_verify import verify
+from console.moments import a_moment
 from console.output import AsJson, Column
 from console.text import moment
 
@@ -88,7 +89,9 @@ app.command(verify)
 async def replay(
     *,
     case: Annotated[str, Parameter(help="The case, by its number.")],
-    at: Annotated[datetime | None, Parameter(help="As it was then (UTC where no zone is named).")] = None,
+    at: Annotated[
+        datetime | None, Parameter(converter=a_moment, help="As it was then (UTC where no zone is named).")
+    ] = None,
     seq: Annotated[int | None, Parameter(help="As it was after so many of its events.")] = None,
     as_json: AsJson = False,
     call: Here,
