@@ -238,7 +238,7 @@ async def test_a_page_speaks_the_language_of_its_person_and_tells_their_time(
     assert '<html lang="de">' in german.text
     assert "02.03.2026, 10:10 Uhr (Europe/Berlin)" in german.text
     assert ">Genehmigen</button>" in german.text
-    assert "Geben Sie den Code ein" in (await visitor.send(made, "approve")).text
+    assert "Code ein, der Ihnen gesendet wurde" in (await visitor.send(made, "approve")).text
     async with store.transaction() as tx:
         await links.revoke(tx, await world.task(tx, drill, "block"), "lost", by=ENGINE, at=LATER)
     assert "zurückgenommen" in (await visitor.look(made)).text
