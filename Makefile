@@ -53,7 +53,7 @@ bench: $(DEV)   ## measure; BENCH=waiting for one of them, ARGS goes to it
 	done
 
 faults: $(DEV)  ## the long fault tests: kills, outages, lost databases, bundles that were tampered with
-	@$(BIN)/python -m pytest tests/faults tests/store/test_audit_bundle.py \
+	@$(BIN)/python -m pytest tests/faults tests/store/test_tampering.py tests/store/test_clean_exports.py \
 		tests/store/test_audit_inspection.py tests/store/test_as_application.py tests/store/test_link_proof.py \
 		tests/flows/test_following.py -m "slow or not slow" $(ARGS)
 

@@ -2,7 +2,8 @@
 
 On SQLite and on PostgreSQL, with 1 and with 8 writers, in turn within one run: a note gets another wording, which is
 one UPDATE and one INSERT in one transaction; and the same with its audit event, chain and triggers, as the product
-writes it. Run: make bench BENCH=audit
+writes it; one at a time, and many in one transaction. CPU time is told besides, for it depends less on what else runs.
+Run: make bench BENCH=audit
 """
 
 import argparse
@@ -14,11 +15,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from bench.audit_writing import WRITERS, measure_sequencer, measure_writing
+from bench.audit_writing import Found, measure_sequencer, measure_writing
 from bench.table import print_table
 from tests import postgres
 
-HEAD = ["", "writers", "plain /s", "audited /s", "of plain", "COMMITs/change"]
+HEAD = ["", "writers", "plain /s", "grouped /s", "audited /s", "of plain", "CPU plain", "grouped", "audited", "COMMITs"]
+BATCH = 64
+WAYS = (
+    ("orm", "ORM session", 1, 1),
+    ("orm", "ORM session", 1, 8),
+    ("orm", f"{BATCH} notes in a transaction", BATCH, 1),
+    ("orm", f"{BATCH} notes in a transaction", BATCH, 8),
+    ("core", "statements alone (Core)", 1, 1),
+    ("core", "statements alone (Core)", 1, 8),
+)
 
 
 def main() -> None:
@@ -39,31 +49,36 @@ def main() -> None:
 
 
 def _writing(kind: str, folder: Path, rounds: int, seconds: float) -> None:
-    """One change = UPDATE notes + INSERT note_revisions in one transaction, each writer with a case of its own.
+    """One change = UPDATE notes + INSERT note_revisions, each writer with a case of its own.
 
-    Plain has the same tables without triggers and commits each change. Audited is `CaseStore.transaction`.
+    Plain has the same tables without triggers and commits each transaction. Grouped is plain with the product's way of
+    sharing COMMITs. Audited is `CaseStore.transaction`.
     """
     rows = []
-    for path, name in (("orm", "ORM session"), ("core", "statements alone (Core)")):
-        for writers in WRITERS:
-            with _databases(kind, folder) as urls:
-                found = asyncio.run(measure_writing(urls, folder, path, writers, rounds, seconds))
-            sys.stderr.write(f"{kind}, {name}, {writers}: measured\n")
-            rows.append(
-                [
-                    name,
-                    str(writers),
-                    f"{found.plain:.0f}",
-                    f"{found.audited:.0f}",
-                    f"{found.audited / found.plain:.2f}",
-                    f"{found.commits:.2f}",
-                ]
-            )
+    for path, name, notes, writers in WAYS:
+        with _databases(kind, folder) as urls:
+            found = asyncio.run(measure_writing(urls, folder, path, writers, notes, rounds, seconds))
+        sys.stderr.write(f"{kind}, {name}, {writers}: measured\n")
+        rows.append([name, str(writers), *_row(found)])
     title = (
         f"A note gets another wording (UPDATE + INSERT), {kind}: medians of {rounds} turns of {seconds:g} s\n"
-        "  plain: tables without triggers, a COMMIT for each change; audited: + event, chain, triggers, as the product"
+        "  plain: tables without triggers, a COMMIT for each transaction; grouped: plain, with COMMITs shared as the"
+        " product's\n  audited: + event, chain, triggers, as the product; CPU: of this process, in ms for each change"
     )
     print_table(title, HEAD, rows)
+
+
+def _row(found: Found) -> list[str]:
+    return [
+        f"{found.plain.rate:.0f}",
+        f"{found.grouped.rate:.0f}" if found.grouped else "",
+        f"{found.audited.rate:.0f}",
+        f"{found.audited.rate / found.plain.rate:.2f}",
+        f"{found.plain.cpu:.2f}",
+        f"{found.grouped.cpu:.2f}" if found.grouped else "",
+        f"{found.audited.cpu:.2f}",
+        f"{found.commits:.2f}",
+    ]
 
 
 @contextmanager

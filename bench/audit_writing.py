@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,30 +10,35 @@ from pathlib import Path
 from statistics import median
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import event, insert, update
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
+from bench.audit_changes import (
+    BY,
+    WORDS,
+    Change,
+    Writer,
+    core_audited,
+    core_plain,
+    open_cases,
+    orm_audited,
+    orm_grouped,
+    orm_plain,
+)
 from case_store import migrate
-from case_store.actor import Actor
 from case_store.audit import catalogue
-from case_store.audit.catalogue.kinds import COUNT, TEXT, Fact, kind
-from case_store.audit.chain import append
+from case_store.audit.catalogue.kinds import COUNT, TEXT, UPDATE, Fact, kind
 from case_store.audit.checkpoints import Signer
-from case_store.audit.events import Event, Subject
 from case_store.audit.sequencer import seal
 from case_store.engines import create_engines, parse_url
-from case_store.ids import new_id
-from case_store.models import Base, Case, Note, NoteRevision, SopDocument
+from case_store.group import GroupCommit
 from case_store.settings import Settings
-from case_store.store import CaseStore
+from case_store.store import CaseStore, _commit
+from case_store.writer import WriterLock
 
 _FACTS = (Fact("number", COUNT, "Which of them."), Fact("words", TEXT, "What fills it."))
-catalogue.add([kind("bench.happened", "A measurement had something to say.", *_FACTS, streams="case")])
+catalogue.add([kind("bench.happened", UPDATE, "A measurement had something to say.", *_FACTS, streams="case")])
 
-WRITERS = (1, 8)
-BY = Actor.system("bench")
-WORDS = "The sender is on the list of the last campaign; see the header, and the second link. " * 2
-_NOTES, _REVISIONS = Base.metadata.tables["notes"], Base.metadata.tables["note_revisions"]
 _WITHOUT_TRIGGERS = (
     "DO $$ DECLARE t name; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP"
     " EXECUTE format('ALTER TABLE %I DISABLE TRIGGER USER', t); END LOOP; END $$"
@@ -42,143 +46,86 @@ _WITHOUT_TRIGGERS = (
 
 
 @dataclass(frozen=True)
-class Found:
-    """Medians: changes a second, and COMMITs for each audited change."""
+class Turn:
+    """What one turn of changes gave: how many a second, and milliseconds of CPU time that each took in this process."""
 
-    plain: float
-    audited: float
+    rate: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """Medians; `grouped` shares its COMMITs without audit, None where there are no groups; COMMITs for each audited."""
+
+    plain: Turn
+    grouped: Turn | None
+    audited: Turn
     commits: float
 
 
-@dataclass
-class Writer:
-    """Somebody who words a note anew, again and again; `body` and `revision` are what it says now."""
-
-    case_id: str
-    note_id: str
-    body: str = WORDS
-    revision: int = 1
-
-    def next(self) -> str:
-        """Return the next wording."""
-        self.revision += 1
-        return f"{WORDS}{self.revision}"
-
-
-Change = Callable[[Writer], Awaitable[None]]
-
-
 async def measure_writing(
-    urls: tuple[str, str], folder: Path, path: str, writers: int, rounds: int, seconds: float
+    urls: tuple[str, str], folder: Path, path: str, writers: int, notes: int, rounds: int, seconds: float
 ) -> Found:
     """Measure plain and audited in turn, so that both meet the same noise."""
     engine, store = await _plain(urls[0]), await _audited(urls[1], folder)
     unaudited = CaseStore(urls[0], folder)
-    ways: list[tuple[Change, list[Writer]]] = [
-        (_orm_plain(engine) if path == "orm" else _core_plain(engine), await _writers(unaudited, writers)),
-        (_orm_audited(store) if path == "orm" else _core_audited(store), await _writers(store, writers)),
-    ]
+    plain, audited = await open_cases(unaudited, writers, notes), await open_cases(store, writers, notes)
     await unaudited.close()
     await _without_triggers(engine)
-    commits = _commits_of(store)
-    for change, people in ways:  # warm-up
-        await _rate(change, people, 0.3)
-    rates: list[list[float]] = [[], []]
-    per_change = []
-    for _ in range(rounds):
-        rates[0].append(await _rate(*ways[0], seconds))
-        before = commits[0]
-        rates[1].append(await _rate(*ways[1], seconds))
-        per_change.append((commits[0] - before) / (rates[1][-1] * seconds))
+    orm = path == "orm"
+    ways: dict[str, tuple[Change, list[Writer]]] = {
+        "plain": (orm_plain(engine) if orm else core_plain(engine), plain),
+        "audited": (orm_audited(store) if orm else core_audited(store), audited),
+    }
+    group = _group(engine, folder) if orm and engine.dialect.name == "sqlite" else None
+    if group is not None:
+        ways["grouped"] = (orm_grouped(group.change), plain)
+    turns, commits = await _in_turn(ways, store, rounds, seconds)
+    if group is not None:
+        await group.close()
     await engine.dispose()
     await store.close()
-    return Found(median(rates[0]), median(rates[1]), median(per_change))
+    return Found(turns["plain"], turns.get("grouped"), turns["audited"], commits)
 
 
-async def _rate(change: Change, people: list[Writer], seconds: float) -> float:
-    """Return how many changes a second all of them make together."""
-    began = time.perf_counter()
+async def _in_turn(
+    ways: dict[str, tuple[Change, list[Writer]]], store: CaseStore, rounds: int, seconds: float
+) -> tuple[dict[str, Turn], float]:
+    commits = _commits_of(store)
+    for change, people in ways.values():  # warm-up
+        await _turn(change, people, 0.3)
+    turns: dict[str, list[Turn]] = {name: [] for name in ways}
+    per_change = []
+    for _ in range(rounds):
+        for name, (change, people) in ways.items():
+            before = commits[0]
+            turns[name].append(await _turn(change, people, seconds))
+            if name == "audited":
+                per_change.append((commits[0] - before) / (turns[name][-1].rate * seconds))
+    medians = {
+        name: Turn(median(one.rate for one in all_), median(one.cpu for one in all_)) for name, all_ in turns.items()
+    }
+    return medians, median(per_change)
+
+
+async def _turn(change: Change, people: list[Writer], seconds: float) -> Turn:
+    """Let all of them write for a while."""
+    began, busy = time.perf_counter(), time.process_time()
     done = 0
 
     async def work(writer: Writer) -> None:
         nonlocal done
         while time.perf_counter() < began + seconds:
             await change(writer)
-            done += 1
+            done += len(writer.notes)
 
     await asyncio.gather(*(work(writer) for writer in people))
-    return done / (time.perf_counter() - began)
+    return Turn(done / (time.perf_counter() - began), (time.process_time() - busy) / done * 1000)
 
 
-def _orm_plain(engine: AsyncEngine) -> Change:
-    async def change(writer: Writer) -> None:
-        async with AsyncSession(engine, autoflush=False, expire_on_commit=False) as session:
-            note = await session.get_one(Note, writer.note_id)
-            session.add(_revised(note, writer))
-            await session.commit()
-
-    return change
-
-
-def _orm_audited(store: CaseStore) -> Change:
-    async def change(writer: Writer) -> None:
-        async with store.transaction() as tx:
-            note = await tx.session.get_one(Note, writer.note_id)
-            tx.session.add(_revised(note, writer))
-            tx.record("note.revised", note, by=BY, at=_now())
-
-    return change
-
-
-def _revised(note: Note, writer: Writer) -> NoteRevision:
-    now = _now()
-    note.body, note.revision, note.revised_at = writer.next(), writer.revision, now
-    return NoteRevision(note_id=note.id, revision=note.revision, body=note.body, at=now, by=str(BY))
-
-
-def _core_plain(engine: AsyncEngine) -> Change:
-    async def change(writer: Writer) -> None:
-        values, revision, _ = _wording(writer)
-        async with engine.begin() as connection:
-            await connection.execute(update(_NOTES).where(_NOTES.c.id == writer.note_id), values)
-            await connection.execute(insert(_REVISIONS), revision)
-
-    return change
-
-
-def _core_audited(store: CaseStore) -> Change:
-    async def change(writer: Writer) -> None:
-        values, revision, happened = _wording(writer)
-        async with store.transaction() as tx:
-            connection = await tx.session.connection()
-            await connection.run_sync(append, [happened], {})
-            await connection.execute(update(_NOTES).where(_NOTES.c.id == writer.note_id), values)
-            await connection.execute(insert(_REVISIONS), revision)
-
-    return change
-
-
-def _wording(writer: Writer) -> tuple[dict[str, object], dict[str, object], Event]:
-    now, before = _now(), writer.body
-    writer.body = writer.next()
-    revision = writer.revision
-    values = {"body": writer.body, "revision": revision, "revised_at": now, "version": revision}
-    row = {"note_id": writer.note_id, "revision": revision, "body": writer.body, "at": now, "by": str(BY)}
-    happened = Event(
-        event_id=new_id(),
-        at=now,
-        type="note.revised",
-        stream=f"case/{writer.case_id}",
-        by=BY,
-        request_id=new_id(),
-        subject=Subject("note", writer.note_id, revision),
-        changes={"body": (before, writer.body), "revision": (revision - 1, revision)},
-    )
-    return values, row, happened
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _group(engine: AsyncEngine, folder: Path) -> GroupCommit:
+    sessions = async_sessionmaker(engine, autoflush=False, expire_on_commit=False)
+    return GroupCommit(engine, WriterLock(folder / "plain.writer"), sessions, _commit)
 
 
 async def _plain(url: str) -> AsyncEngine:
@@ -211,24 +158,6 @@ def _commits_of(store: CaseStore) -> list[int]:
     return counted
 
 
-async def _writers(store: CaseStore, count: int) -> list[Writer]:
-    """Open a case with one note for each writer."""
-    found = []
-    for number in range(1, count + 1):
-        async with store.transaction() as tx:
-            sop = SopDocument(digest=new_id().ljust(64, "0"), key="bench", version=1, text="sop: bench")
-            pinned = {"sop_key": sop.key, "sop_version": sop.version, "sop_digest": sop.digest}
-            case = Case(number=number, title="Odd mail", severity="low", opened_at=_now(), opened_by=str(BY), **pinned)
-            note = Note(case_id=case.id, author=str(BY), body=WORDS, written_at=_now())
-            tx.session.add_all([sop, case, note])
-            facts = {"key": sop.key, "version": sop.version, "sha256": sop.digest}
-            tx.record("sop.pinned", None, by=BY, at=_now(), facts=facts)
-            tx.record("case.opened", case, by=BY, at=_now())
-            tx.record("note.added", note, by=BY, at=_now())
-            found.append(Writer(case.id, note.id))
-    return found
-
-
 async def measure_sequencer(url: str, folder: Path, events: int) -> float:
     """Return how many waiting events a second get their place in the tree."""
     store = await _audited(url, folder)
@@ -245,3 +174,7 @@ async def measure_sequencer(url: str, folder: Path, events: int) -> float:
     took = time.perf_counter() - began
     await store.close()
     return sealed / took
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.table import print_table
 from case_store import migrate, notes
 from case_store.audit import fold, verifier
-from case_store.audit.bundle import FORMAT
+from case_store.audit.bundle_files import FORMAT
 from case_store.audit.checkpoints import Checkpoint, Signer
 from case_store.audit.events import Event, Place, Subject
 from case_store.audit.merkle import Peaks, leaf_hash
@@ -124,7 +124,9 @@ def _event(number: int, *, last: bool, heads: dict[str, tuple[int, bytes | None]
         request_id="019d0000-0000-7000-8000-000000000000",
         subject=None if last else Subject("task", f"{number:036}", 1),
         changes={} if last else {"state": ("waiting", "open"), "owner_id": (None, f"{number:036}"), "note": ("", "é")},
-        facts={"scope": "all"} if last else {"title": "Ask the owner of the mailbox whether the mail was expected"},
+        facts={"scope": "all", "format": "bundle"}
+        if last
+        else {"title": "Ask the owner of the mailbox whether the mail was expected"},
     )
     body = event.body(Place(seq + 1, head))
     heads[stream] = (seq + 1, leaf_hash(body.encode()))

@@ -6,7 +6,7 @@ that reader may not see, and their audit events. The engine and its helpers read
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from case_store import find, reader, texts
 from case_store.actor import Actor
 from case_store.audit.guard import GuardedSession
 from case_store.audit.ledger import personal, stream_of
+from case_store.audit.trail import TrailEvent
 from case_store.models import Alert, AuditEvent, Base, Case, Evidence, Person
 from case_store.reader import Reader
 from case_store.refusals import NobodyNamed
@@ -85,11 +86,29 @@ async def read_as(tx: Tx, person: Person | None, *, looks: bool = True) -> Reade
     return found
 
 
+async def restricted(tx: Tx) -> frozenset[str]:
+    """Return the ids of the cases that are restricted, by the table or by the record."""
+    kinds = ("case.restricted", "case.unrestricted")
+    wanted = select(AuditEvent.stream, AuditEvent.type).where(AuditEvent.type.in_(kinds)).order_by(AuditEvent.id)
+    last = {row.stream: row.type for row in await tx.session.execute(wanted)}
+    by_record = {stream.partition("/")[2] for stream, kind in last.items() if kind == "case.restricted"}
+    return frozenset(by_record | set(await tx.session.scalars(select(Case.id).where(Case.restricted_to.is_not(None)))))
+
+
 def record(tx: Tx, met: Reader, *, by: Actor, at: datetime) -> None:
     """Put on record what restricted cases somebody was shown, and which they asked for in vain."""
     for kind, cases in (("case.read", met.seen), ("access.refused", met.refused)):
         for case_id in sorted(cases):
             tx.record(kind, None, by=by, at=at, case=case_id)
+
+
+async def saw(tx: Tx, events: Iterable[TrailEvent]) -> None:
+    """Note that whoever reads was shown these events: some may be about restricted cases, which no query has loaded."""
+    found = reader.of(tx.session.sync_session)
+    if found is None or not found.looks:
+        return
+    streams = {stream_of(None, case_id): case_id for case_id in await restricted(tx)}
+    found.seen |= {streams[event.stream] for event in events if event.stream in streams}
 
 
 def hidden_events(tx: Tx) -> tuple[frozenset[str], frozenset[str]]:

@@ -12,6 +12,7 @@ from case_store import evidence as evidences
 from case_store import find
 from case_store.actor import Actor
 from case_store.alert_formats import ParsedAlert
+from case_store.audit.commitments import pseudonym
 from case_store.blobs import Blobs, Stored
 from case_store.holds import hold
 from case_store.models import Alert, Evidence
@@ -65,8 +66,8 @@ async def _repeat(tx: Tx, alert: Alert, stored: Stored, blobs: Blobs, *, by: Act
     alert.repeats += 1
     tx.record("alert.repeated", alert, by=by, at=at, facts={"sha256": stored.sha256})
     await tx.flush()
-    kept = await tx.session.scalars(select(Evidence.sha256).where(Evidence.alert_id == alert.id))
-    if stored.sha256 not in set(kept):
+    kept = await tx.session.scalars(select(Evidence).where(Evidence.alert_id == alert.id))
+    if stored.sha256 not in {one.sha256 for one in kept if one.name != pseudonym(one.id)}:  # else they were erased
         await _keep_raw(tx, alert, stored, blobs, by=by, at=at)
 
 

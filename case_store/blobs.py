@@ -116,6 +116,23 @@ class Blobs:
             raise ContentDamaged(f"{self.path(sha256)} does not have the SHA-256 that is its name")
         return content
 
+    async def check(self, sha256: str) -> None:
+        """Check in constant memory that the content is there and has this SHA-256.
+
+        Raises:
+            NoSuchContent: Nothing is kept under this SHA-256.
+            ContentDamaged: The bytes on disk are others.
+        """
+        if await asyncio.to_thread(self._digest, sha256) != sha256:
+            raise ContentDamaged(f"{self.path(sha256)} does not have the SHA-256 that is its name")
+
+    def _digest(self, sha256: str) -> str:
+        with self.open(sha256) as file:
+            digest = hashlib.sha256()
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+            return digest.hexdigest()
+
     async def forget(self, sha256: str) -> bool:
         """Delete the content that is kept under this SHA-256; False when there is none."""
         return await asyncio.to_thread(self._forget, self.path(sha256))

@@ -10,6 +10,8 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 def clean_text(text: str) -> str:
     """Return the text with each NUL and lone surrogate replaced by U+FFFD, else unchanged."""
+    if text.isascii() and "\0" not in text:  # most texts; this takes a tenth of the time of a search
+        return text
     return _UNSTORABLE.sub("\ufffd", text)
 
 

@@ -7,6 +7,7 @@ SLA). These functions change rows; whoever calls them records the event.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +17,9 @@ from case_store.store import Tx
 from sop import ladder
 from sop.ladder import Clock
 from sop.model import Sla, Sop
-from sop.worktime import Calendar
+from sop.worktime import ALWAYS, Calendar, NoWorkingTime
+
+log = logging.getLogger(__name__)
 
 _US = timedelta(microseconds=1)
 Clocked = Case | Stage | Task
@@ -125,12 +128,6 @@ def is_paused(row: Clocked, case: Case) -> bool:
     return case.paused_at is not None or (isinstance(row, Task) and row.paused_at is not None)
 
 
-def spent_until(row: Clocked, times: Times, at: datetime) -> timedelta:
-    """Return the working time of something until a moment."""
-    begun = since(row)
-    return spent(row) + (times.calendar.between(begun, at) if begun is not None else timedelta())
-
-
 def hand_over(task: Task, times: Times, at: datetime) -> None:
     """Let the ladder begin again for a new owner: rungs count from now if the task is late already."""
     task.acknowledged_at = task.acknowledged_by_id = task.acknowledged_via = None
@@ -143,7 +140,13 @@ def steps(task: Task, times: Times) -> list[ladder.Step]:
     clock = times.clock(task)
     if clock is None or task.due_at is None or is_paused(task, times.case):
         return []
-    return ladder.steps(times.sop, times.sop.task(task.key), clock, times.calendar, task.due_at, task.ladder_at)
+    planned = times.sop.task(task.key)
+    try:
+        return ladder.steps(times.sop, planned, clock, times.calendar, task.due_at, task.ladder_at)
+    except NoWorkingTime as error:  # a calendar that was changed since must not put anything off
+        said = "CASE-%s, task %s: its ladder counts around the clock, as %s.\n  next: correct %s in calendars.yaml"
+        log.warning(said, times.case.number, task.key, error, times.sop.hours)
+        return ladder.steps(times.sop, planned, clock, ALWAYS, task.due_at, task.ladder_at)
 
 
 def _begin_ladder(task: Task, times: Times, at: datetime) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -21,8 +22,8 @@ from sqlalchemy import select
 
 from case_store import contacts, find, lifecycle
 from case_store.actor import Actor
-from case_store.audit.ledger import personal
-from case_store.models import Case, OutboxEntry, Person, SignOffCode, Task
+from case_store.audit.ledger import personal, stream_of
+from case_store.models import AuditEvent, Case, OutboxEntry, Person, SignOffCode, Task
 from case_store.outbox.falling_over import recipient_of
 from case_store.refusals import CodeRequired, NoOtherChannel, PersonInactive, TooManyCodes
 from case_store.store import Tx
@@ -136,10 +137,13 @@ async def check(
     case, task = await find.locked(tx, task)
     sent = await _newest(tx, task, person)
     if sent is None or sent.used_at is not None or sent.void_at is not None:
+        await _refused(tx, case, task, person, "none", by=by, at=at)
         return Checked("none_waits")
     if sent.channel == away_from:
+        await _refused(tx, case, task, person, "same_way", by=by, at=at)
         return Checked("same_way", sent.channel)
     if at >= sent.expires_at:
+        await _refused(tx, case, task, person, "expired", by=by, at=at)
         return Checked("expired", sent.channel)
     if not await _is(code, sent):
         sent.wrong += 1
@@ -255,6 +259,19 @@ def _record(
 ) -> None:
     facts = {"code_id": code.id, "task_id": task.id, "who": personal(person, person.handle), "channel": code.channel}
     tx.record(event, None, by=by, at=at, case=case.id, facts=facts | more)
+
+
+async def _refused(tx: Tx, case: Case, task: Task, person: Person, why: str, *, by: Actor, at: datetime) -> None:
+    """Record it once an hour: nothing else bounds how often somebody tries without a code."""
+    facts = {"task_id": task.id, "why": why}
+    lately = select(AuditEvent.body).where(
+        AuditEvent.stream == stream_of(case), AuditEvent.type == "code.refused", AuditEvent.ts > at - timedelta(hours=1)
+    )
+    if any(facts.items() <= json.loads(body)["facts"].items() for body in await tx.session.scalars(lately)):
+        return
+    told = facts | {"who": personal(person, person.handle)}
+    tx.record("code.refused", None, by=by, at=at, case=case.id, facts=told)
+    await tx.flush()
 
 
 async def _is(entered: str, code: SignOffCode) -> bool:

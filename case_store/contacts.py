@@ -14,6 +14,7 @@ from case_store.audit.ledger import personal
 from case_store.models import Person
 from case_store.refusals import NoSuchChannel
 from case_store.store import Tx
+from sop.times import CHANNEL_PATTERN
 
 ADDRESSES: Final[dict[str, Callable[[Person], str | None]]] = {
     "email": lambda person: person.email,
@@ -21,7 +22,7 @@ ADDRESSES: Final[dict[str, Callable[[Person], str | None]]] = {
 }
 """Where each channel finds somebody, in the order in which channels are tried."""
 
-_CHANNEL: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_CHANNEL: Final = re.compile(CHANNEL_PATTERN)
 
 
 def is_room(channel: str) -> bool:
@@ -34,6 +35,16 @@ def reaches(channel: str, person: Person) -> bool:
     address = ADDRESSES.get(channel)
     refused = {*(person.opted_out or ()), *(person.bad_addresses or ())}
     return address is not None and bool(address(person)) and person.active and channel not in refused
+
+
+def why_not(channel: str, person: Person) -> str:
+    """Return why a person is not reached by a channel."""
+    address = ADDRESSES.get(channel)
+    if not person.active:
+        return "no longer active"
+    if address is None or not address(person):
+        return "no address is on record"
+    return "opted out" if channel in (person.opted_out or ()) else "the address is bad"
 
 
 def channels_of(person: Person) -> list[str]:

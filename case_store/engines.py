@@ -124,10 +124,12 @@ def _sqlite(url: URL) -> Engines:
     options = {"json_serializer": dump_json, "hide_parameters": True, "connect_args": {"timeout": BUSY_SECONDS}}
     writing = create_async_engine(url, pool_size=1, max_overflow=0, **options)
     reading = create_async_engine(url, pool_size=5, max_overflow=15, **options)
+    sqlite_trips.keep_savepoints(writing.sync_engine.dialect)
     event.listen(writing.sync_engine, "do_connect", sqlite_trips.writing)
     event.listen(reading.sync_engine, "do_connect", sqlite_trips.reading)
     event.listen(writing.sync_engine, "connect", _on_connect)
     event.listen(reading.sync_engine, "connect", partial(_on_connect, extra=("PRAGMA query_only=ON",)))
+    event.listen(reading.sync_engine, "connect", _limit)
     # IMMEDIATE: the lock for writing is taken at the start; a reader that becomes a writer would be refused at once.
     for engine in (writing, reading):  # last: from here on not even the settings of the connection can be changed
         event.listen(engine.sync_engine, "connect", _restrict)
@@ -148,6 +150,10 @@ def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, ext
 
 def _restrict(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     connection.run_async(lambda driver: driver.set_authorizer(authorize))
+
+
+def _limit(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    connection.limit()
 
 
 def _begin(connection: Connection, *, statement: str) -> None:

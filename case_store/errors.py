@@ -141,6 +141,18 @@ class NotSealed(StoreUnavailable):
     next_step = "see that a relay runs (casewright up, or casewright relay), then try again"
 
 
+class ClocksDiffer(StoreError):
+    """The clocks of this machine and of the relay that signs differ: a verifier would take the bundle for a cut one."""
+
+    next_step = "set the clocks, then export it again"
+
+
+class ErasedMeanwhile(StoreError):
+    """Personal values were erased while the bundle was being written."""
+
+    next_step = "export it again"
+
+
 class NoSuchExport(StoreError):
     """The export that should go on is not on record in this database."""
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from case_store import clocks, find, lifecycle, notices
 from case_store.actor import Actor
 from case_store.clocks import Times
+from case_store.errors import StoreError
 from case_store.models import Case, Person, Task
 from case_store.notices import Rung
 from case_store.store import Tx
@@ -36,13 +37,21 @@ class Climbed:
     told: tuple[Person, ...]
 
 
+class OnCallAsked(StoreError):
+    """A rung wants to know who is on call."""
+
+    next_step = "find out who is, outside of the transaction, and pass on_call="
+
+
 async def due(tx: Tx, at: datetime, limit: int = 200) -> list[str]:
     """Return the ids of tasks with a step of their ladder that has come, the one that waits longest first."""
     wanted = select(Task.id).where(Task.state.in_(_STATES), Task.rung_at <= at).order_by(Task.rung_at, Task.id)
     return list(await tx.session.scalars(wanted.limit(limit)))
 
 
-async def climb(tx: Tx, task: Task, *, on_call: Sequence[Person] = (), by: Actor, at: datetime) -> Climbed | None:
+async def climb(
+    tx: Tx, task: Task, *, on_call: Sequence[Person] | None = None, by: Actor, at: datetime
+) -> Climbed | None:
     """Take the step of the ladder that has come; None when none has.
 
     Of several that have come, after an outage, only the last is taken: the people of that rung get one message, which
@@ -51,9 +60,12 @@ async def climb(tx: Tx, task: Task, *, on_call: Sequence[Person] = (), by: Actor
     Args:
         tx: The transaction.
         task: The task.
-        on_call: Who is on call now.
+        on_call: Who is on call now; None when nobody has found out.
         by: Who looks.
         at: Now.
+
+    Raises:
+        OnCallAsked: The rung is for those on call, and nobody has found out who that is.
     """
     case, task = await find.locked(tx, task)
     if task.state not in lifecycle.ASKS_A_PERSON or task.rung_at is None or task.rung_at > at:
@@ -66,10 +78,12 @@ async def climb(tx: Tx, task: Task, *, on_call: Sequence[Person] = (), by: Actor
         await tx.flush()
         return None
     step = come[-1]
+    if on_call is None and step.rung is not None and step.rung.to == "on-call":
+        raise OnCallAsked
     task.rungs = every.index(step) + 1
     clocks.wait_for_next(task, every)
     missed = tuple(one.number for one in come[:-1] if one.rung is not None)
-    return await _taken(tx, case, task, step, missed, on_call, by=by, at=at)
+    return await _taken(tx, case, task, step, missed, on_call or (), by=by, at=at)
 
 
 async def case_owners(tx: Tx, case: Case) -> list[Person]:

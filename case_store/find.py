@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar, cast
+from functools import cache
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 
 from case_store import reader
 from case_store.models import Alert, Audited, Case, Evidence, Person, Stage, Task
@@ -27,8 +28,11 @@ async def case(tx: Tx, ref: str | int, *, lock: bool = False) -> Case:
     if lock and (held := tx.held.get((Case, str(ref)))) is not None:
         return cast("Case", held)
     number = _NUMBER.fullmatch(str(ref))
-    wanted = select(Case).where(Case.number == int(number[1]) if number else Case.id == str(ref))
-    found = _seen(tx, await _one(tx, wanted, lock=lock))
+    if number:
+        found = await _one(tx, select(Case).where(Case.number == int(number[1])), lock=lock)
+    else:
+        found = await _called(tx, Case, str(ref), lock=lock)
+    found = _seen(tx, found)
     if found is None:
         reads = reader.of(tx.session.sync_session)
         shown = select(func.max(Case.number)).where(Case.id.not_in(sorted(reads.hidden) if reads else ()))
@@ -51,7 +55,7 @@ async def task(tx: Tx, task_id: str, *, lock: bool = False) -> Task:
         return cast("Task", held)
     if lock and not tx.held:
         await _lock_case_of(tx, task_id)
-    found = _seen(tx, await _one(tx, select(Task).where(Task.id == task_id), anew=lock))
+    found = _seen(tx, await _called(tx, Task, task_id, anew=lock))
     if found is None:
         raise NotFound(f"there is no task {task_id}", next_step="see: casewright task list")
     if lock and (Case, found.case_id) not in tx.held:
@@ -135,8 +139,7 @@ async def locked(tx: Tx, row: Row) -> tuple[Case, Row]:
     in_case = await case(tx, row.case_id, lock=True)  # type: ignore[attr-defined]
     if (held := tx.held.get((type(row), row.id))) is not None:
         return in_case, cast("Row", held)
-    kind: type[Row] = type(row)
-    now = await _one(tx, select(kind).where(kind.id == row.id), anew=True)
+    now = await _called(tx, type(row), row.id, anew=True)
     if now is None:
         raise NotFound(f"there is no {row.entity_type} {row.id}")
     tx.held[type(row), row.id] = now
@@ -152,12 +155,26 @@ def _seen(tx: Tx, found: Row | None) -> Row | None:
     return found if reads.may_see(case_id) else None
 
 
+async def _called(tx: Tx, kind: type[Row], row_id: str, *, lock: bool = False, anew: bool = False) -> Row | None:
+    wanted = _by_id(kind, lock=lock, anew=anew)  # type: ignore[arg-type] # mypy takes the hash of rows for their class's
+    found: Row | None = await tx.session.scalar(wanted, {"row_id": row_id})
+    return found
+
+
+@cache  # making a statement takes as long as executing it, and these are part of every change
+def _by_id(kind: type[Audited], *, lock: bool, anew: bool) -> Select[Any]:
+    return _read(select(kind).where(kind.id == bindparam("row_id")), lock=lock, anew=anew)
+
+
 async def _one(tx: Tx, wanted: Select[Row], *, lock: bool = False, anew: bool = False) -> Row | None:
+    found: Row | None = await tx.session.scalar(_read(wanted, lock=lock, anew=anew))
+    return found
+
+
+def _read(wanted: Select[Row], *, lock: bool, anew: bool) -> Select[Row]:
     if lock:
         # FOR NO KEY UPDATE: a row elsewhere that refers to this one may be written meanwhile.
         wanted = wanted.with_for_update(key_share=True, of=wanted.column_descriptions[0]["entity"])
     if lock or anew:
         wanted = wanted.execution_options(populate_existing=True)
-    wanted = wanted.execution_options(**{reader.WHATEVER_IS_HIDDEN: True})
-    found: Row | None = await tx.session.scalar(wanted)
-    return found
+    return wanted.execution_options(**{reader.WHATEVER_IS_HIDDEN: True})

@@ -135,6 +135,11 @@ async def _add(
     tx: Tx, case: Case, task: Task | None, recipients: Sequence[Person], notice: _Notice, context: JsonMap, at: datetime
 ) -> int:
     told = await absence.standing_in(tx, recipients, at)
+    if not told:
+        told, more = await _instead_of_nobody(tx, case, task)
+        context = context | more
+    # Of many, those whom nothing reaches are passed over; where nothing reaches anybody, each falls over.
+    told = [person for person in told if contacts.channels_of(person)] or told
     if notice.via is not None and contacts.is_room(notice.via):
         told = told[:1]  # a room hears it once
     entries = {
@@ -149,10 +154,29 @@ async def _add(
     return len(new)
 
 
+async def _instead_of_nobody(tx: Tx, case: Case, task: Task | None) -> tuple[list[Person], JsonMap]:
+    """Return who is told what would be told to nobody, and what the message says of that.
+
+    An owner who left is told all the same: the message then falls over to their deputy and managers, and that is on
+    record. A role that nobody has, and a rung that reaches nobody, is for those in charge.
+    """
+    owner_id = task.owner_id if task else case.owner_id
+    owner = await tx.session.get(Person, owner_id) if owner_id else None
+    if owner is not None and not owner.active:
+        return [owner], {}
+    return await find.people_with_role(tx, tx.alarm_role), {"for_another": True}
+
+
 def _channels(case: Case, person: Person, via: str | None) -> Iterator[str]:
-    """Yield by which channels somebody is told: the one that is asked for, or as urgent as the case is."""
+    """Yield by which channels somebody is told: the one that is asked for, or as urgent as the case is.
+
+    Whoever none reaches is told by one all the same: it is given up before it is tried, on record, and falls over.
+    """
     if via is not None and (contacts.is_room(via) or contacts.reaches(via, person)):
         yield via
+        return
+    if not contacts.channels_of(person):
+        yield next((one for one, address in contacts.ADDRESSES.items() if address(person)), "email")
         return
     if contacts.reaches("email", person):
         yield "email"

@@ -18,7 +18,7 @@ _READ_ONLY: Final = frozenset({"audit_pending", "audit_tree"})
 """Nobody adds rows: a trigger does, or the migration did."""
 
 _UPDATED: Final[dict[str, frozenset[str]]] = {
-    "answer_links": frozenset({"decision", "revoked_at", "used_at", "version"}),
+    "answer_links": frozenset({"decision", "parameters_sha256", "revoked_at", "used_at", "version"}),
     "audit_pending": frozenset(),
     "audit_private": frozenset(),
     "audit_streams": frozenset(),  # the trigger of a new event moves them on

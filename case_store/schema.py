@@ -14,12 +14,13 @@ from case_store.migrations.lateness import guards as lateness
 from case_store.migrations.links import guards as links
 from case_store.migrations.privacy import guards as privacy
 from case_store.migrations.proof import guards
+from case_store.migrations.replies import guards as replies
 from case_store.migrations.signing import guards as signing
 from case_store.migrations.spine import postgresql, sqlite
 from case_store.migrations.timestamps import guards as timestamps
 from case_store.migrations.witness import guards as witness_guards
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest migration; a constant, so that nobody loads Alembic to open a case."""
 
 
@@ -79,6 +80,7 @@ def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
         wanted = sqlite.triggers() | guards.sqlite_triggers() | witness_guards.sqlite_triggers()
         wanted |= force_sqlite.triggers() | privacy.sqlite_triggers() | timestamps.sqlite_triggers()
         wanted |= lateness.sqlite_triggers() | signing.sqlite_triggers() | links.sqlite_triggers()
+        wanted |= replies.sqlite_triggers()
         found = _pairs(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     else:
         every = [
@@ -91,6 +93,7 @@ def _trigger_faults(connection: Connection) -> Iterator[tuple[str, str]]:
             *lateness.postgresql_triggers(),
             *signing.postgresql_triggers(),
             *links.postgresql_triggers(),
+            *replies.postgresql_triggers(),
         ]
         wanted = {trigger.name: trigger.create for trigger in every}
         wanted |= {f"function {name}": body for name, body in _postgresql_functions().items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from sqlalchemy import select
@@ -9,25 +10,20 @@ from sqlalchemy import select
 from case_store import alerts, sops
 from case_store.models import Alert, Case, Note, Observable, Person, Task
 from case_store.store import Tx
-from sop.vocabulary import ALERT_FIELDS, blank_tasks
+from sop.vocabulary import ALERT_FIELDS, ROOTS, blank_tasks
 
 _NO_ALERT: Final[dict[str, object]] = {**dict.fromkeys(sorted(ALERT_FIELDS)), "fields": {}}
 
 Scope = dict[str, dict[str, object]]
 
 
-async def of_case(tx: Tx, case: Case) -> Scope:
-    """Return the values of a case, in the words of `sop.vocabulary`.
+async def of_case(tx: Tx, case: Case, roots: Collection[str] = ROOTS) -> Scope:
+    """Return the values of a case, in the words of `sop.vocabulary`; only those of `roots` are read.
 
     What nobody answered is there and null. A task's own state, decision and note win over results that an action
     calls the same: no action can pretend to have been approved.
     """
-    return {
-        "case": await _case(tx, case),
-        "alert": await _alert(tx, case),
-        "tasks": await _tasks(tx, case),
-        "observables": await _observables(tx, case),
-    }
+    return {root: await read(tx, case) for root, read in _READ.items() if root in roots}
 
 
 async def _case(tx: Tx, case: Case) -> dict[str, object]:
@@ -74,3 +70,11 @@ async def _observables(tx: Tx, case: Case) -> dict[str, object]:
     for kind, value in await tx.session.execute(wanted.order_by(Observable.added_at, Observable.id)):
         found.setdefault(kind, []).append(value)
     return dict(found)
+
+
+_READ: Final[dict[str, Callable[[Tx, Case], Awaitable[dict[str, object]]]]] = {
+    "case": _case,
+    "alert": _alert,
+    "tasks": _tasks,
+    "observables": _observables,
+}

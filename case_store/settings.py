@@ -5,12 +5,14 @@ import re
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from case_store.sinks.address import require_all
+
+ALARM_ROLE: Final = "incident-manager"
 
 
 class Settings(BaseSettings):
@@ -99,6 +101,25 @@ class Settings(BaseSettings):
     smtp_ca_file: Path | None = Field(None, description="Certificates (PEM) to trust in place of the system's.")
     smtp_from: str = Field("Casewright <casewright@localhost>", description="Sender of the mail.")
 
+    imap_host: str | None = Field(
+        None, description="Server of the mailbox that answers to mail come to; without it none is read."
+    )
+    imap_port: int = Field(993, ge=1, le=65535, description="Port of that server.")
+    imap_security: Literal["tls", "starttls", "none"] = Field("tls", description="How that mailbox is read.")
+    imap_user: str | None = Field(None, description="User at that server.")
+    imap_password: SecretStr | None = Field(None, description="Password at that server.")
+    imap_folder: str = Field("INBOX", description="Folder of the mailbox that is read.")
+    imap_ca_file: Path | None = Field(None, description="Certificates (PEM) to trust in place of the system's.")
+    reply_spool: Path | None = Field(
+        None, description="A folder that answers to mail are put into (a maildir, or .eml files), instead of a mailbox."
+    )
+    reply_address: str | None = Field(
+        None, description="Address of the mailbox that answers come to; default: that of `smtp_from`."
+    )
+    reply_plus: bool = Field(
+        True, description="Whether its server delivers name+anything@ to it; else answers become notes and no more."
+    )
+
     twilio_account_sid: str | None = Field(None, description="Twilio account; without it no SMS is sent.")
     twilio_auth_token: SecretStr | None = Field(None, description="Token of the Twilio account.")
     twilio_from: str | None = Field(None, description="Sender's number, or MG... for a messaging service.")
@@ -117,8 +138,11 @@ class Settings(BaseSettings):
     texts_an_hour: int = Field(
         6, ge=1, le=1000, description="Texts that one person gets in an hour; what is over becomes one digest."
     )
+    emails_an_hour: int = Field(
+        60, ge=1, le=10000, description="E-mails that one person gets in an hour; what is over becomes one digest."
+    )
     alarm_role: str = Field(
-        "incident-manager", description="Role of those who hear of messages that reach nobody and of dead channels."
+        ALARM_ROLE, description="Role of those who hear of messages that reach nobody and of dead channels."
     )
 
     @property
@@ -151,6 +175,20 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"give addresses or networks such as 10.1.2.3 or 10.1.2.0/28: {error}") from None
 
+    @field_validator("reply_address")
+    @classmethod
+    def _require_a_mailbox(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9.-]{1,253}", value):
+            raise ValueError("give an address such as soc@example.org, with 20 characters at most before the @")
+        return value
+
+    @field_validator("timestamp_url")
+    @classmethod
+    def _require_http(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"https?://[^\s/?#@]+([/?]\S*)?", value):
+            raise ValueError("give the authority's address as it names it, such as http://timestamp.example.org/tsr")
+        return value or None
+
     @field_validator("sops", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
@@ -177,6 +215,14 @@ class Settings(BaseSettings):
     def _require_sinks_of_events(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         require_all(value, "events")
         return value
+
+    @model_validator(mode="after")
+    def _require_one_way_for_replies(self) -> Self:
+        if self.imap_host is not None and self.reply_spool is not None:
+            raise ValueError("CASEWRIGHT_IMAP_HOST, CASEWRIGHT_REPLY_SPOOL: answers come in one way; unset one of them")
+        if self.imap_host is not None and (self.imap_user is None or self.imap_password is None):
+            raise ValueError("CASEWRIGHT_IMAP_HOST needs CASEWRIGHT_IMAP_USER and CASEWRIGHT_IMAP_PASSWORD")
+        return self
 
     @model_validator(mode="after")
     def _complete_the_url(self) -> Self:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Final
 
 from case_store.actor import Actor
+from case_store.errors import StoreDamaged
 from case_store.models import Case, SopDocument
 from case_store.refusals import NotFound
 from case_store.sop_changes import facts_of
@@ -33,12 +35,18 @@ async def pinned(tx: Tx, case: Case) -> LoadedSop:
 
     Raises:
         NotFound: The document is not on record.
+        StoreDamaged: Somebody changed its text: it is not what its digest says.
     """
     if (known := _READ.get(case.sop_digest)) is not None:
         return known
     document = await tx.session.get(SopDocument, case.sop_digest)
     if document is None:
         raise NotFound(f"the SOP {case.sop_digest} of {case_label(case)} is not on record")
+    if sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest() != document.digest:
+        raise StoreDamaged(
+            f"the text of the SOP {document.key} of {case_label(case)} is not what its digest says",
+            next_step="stop the engine, find out who changed the database, and see: casewright audit verify --state",
+        )
     if len(_READ) >= _KEPT:
         _READ.clear()
     _READ[case.sop_digest] = loads(document.text, f"{document.key} (version {document.version})")

@@ -3,9 +3,11 @@
 SQLAlchemy's adapter goes to that thread up to four times for a statement: to make a cursor, to execute, to fetch, to
 close. Each trip wakes another thread and then this one again, which costs more than most statements. So
 
-* whoever reads goes there once: a page may take long, and the event loop goes on meanwhile;
+* whoever reads has a query executed at once, where the event loop is, for a limited number of steps: enough for what
+  belongs to one case. If that does not do, SQLite breaks it off and it goes to the thread, for a page may take long and
+  the event loop goes on meanwhile;
 * whoever writes, one at a time, goes there for what may wait: to begin, to commit, to write many rows. Single
-  statements, of some ten microseconds each, are executed at once, where the event loop is.
+  statements, of some ten microseconds each, are executed at once.
 """
 
 from __future__ import annotations
@@ -13,15 +15,20 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
+from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection, AsyncAdapt_aiosqlite_cursor
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.elements import ReleaseSavepointClause, SavepointClause
 from sqlalchemy.util import await_only
 
 MANY: Final = 64
 """Rows from which on writing them goes to the thread."""
+STEPS: Final = 5_000
+"""Steps of SQLite's virtual machine after which a query goes to the thread: some tenths of a millisecond."""
 
 _Brought = tuple[list[Any], Any, int, int | None]
 
@@ -43,7 +50,8 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
 
     def execute(self, operation: str, parameters: Any = None) -> None:  # noqa: ANN401 - as given
         """Execute one statement and fetch all its rows."""
-        self._bring(lambda one: one.execute(operation, parameters or ()), waits=operation.startswith("BEGIN"))
+        waits = self._adapt_connection.waits_for(operation)
+        self._bring(lambda one: one.execute(operation, parameters or ()), waits=waits)
 
     def executemany(self, operation: str, seq_of_parameters: Sequence[Any]) -> None:
         """Execute one statement for each set of parameters."""
@@ -66,44 +74,93 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
 
 
 class _Connection(AsyncAdapt_aiosqlite_connection):
-    """A connection of a reader: all statements go to its thread."""
+    """A connection of a reader."""
 
-    __slots__ = ("_away",)
+    __slots__ = ("_at_once", "_away")
     _cursor_cls: type[AsyncAdapt_aiosqlite_cursor] = _Cursor
-    _at_once = False
 
     def __init__(self, dbapi: Any, connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's adapter and aiosqlite's
         super().__init__(dbapi, connection)
-        self._away = 0
+        self._away, self._at_once = 0, False
+
+    def limit(self) -> None:
+        """Have SQLite break off what is executed at once and takes more than `STEPS`."""
+        self.run_async(lambda driver: driver.set_progress_handler(lambda: self._at_once, STEPS))
+
+    def waits_for(self, operation: str) -> bool:
+        """Tell whether a statement may take long in few steps."""
+        return not operation.startswith(("BEGIN", "SELECT")) or "count(" in operation
+
+    def rollback(self) -> None:
+        """Take back what was changed, if anything was begun."""
+        here: sqlite3.Connection | None = self._connection._connection  # noqa: SLF001
+        if here is None or self._away:
+            super().rollback()
+        elif here.in_transaction:
+            self._roll_back(here)
+
+    def _roll_back(self, here: sqlite3.Connection) -> None:
+        try:
+            here.rollback()
+        except Exception as error:  # noqa: BLE001 - the adapter knows which are the driver's
+            self._handle_exception(error)
 
     def bring(self, statement: Callable[[sqlite3.Cursor], object], *, waits: bool) -> _Brought:
         """Execute a statement and return what it brought; `waits` says that it may take its time."""
         driver: Any = self._connection
         here: sqlite3.Connection = driver._conn  # noqa: SLF001
+        # Behind one that is still away (whoever waited for it was cancelled) all go its way, so they keep their order.
+        if not waits and not self._away:
+            await_only(_nothing())  # SQLAlchemy demands that something is awaited
+            if (brought := self._now(here, statement)) is not None:
+                return brought
+        self._away += 1
 
         def there() -> _Brought:
-            cursor = here.cursor()
             try:
-                statement(cursor)
-                return (cursor.fetchall() if cursor.description else []), *_about(cursor)
+                return _executed(here, statement)
             finally:
-                cursor.close()
                 self._away -= 1
 
-        self._away += 1
-        # Behind one that is still away (whoever waited for it was cancelled) all go its way, so they keep their order.
-        if self._at_once and not waits and self._away == 1:
-            await_only(_nothing())  # SQLAlchemy demands that something is awaited
-            return there()
-        brought: _Brought = await_only(driver._execute(there))  # noqa: SLF001
-        return brought
+        found: _Brought = await_only(driver._execute(there))  # noqa: SLF001
+        return found
+
+    def _now(self, here: sqlite3.Connection, statement: Callable[[sqlite3.Cursor], object]) -> _Brought | None:
+        """Execute a query at once; None when it took too many steps. It has changed nothing, so it may come again."""
+        self._at_once = True
+        try:
+            return _executed(here, statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                return None
+            raise
+        finally:
+            self._at_once = False
 
 
 class _WritingConnection(_Connection):
     """The connection of the one who writes."""
 
     __slots__ = ()
-    _at_once = True
+
+    def waits_for(self, operation: str) -> bool:
+        """Tell whether a statement may take its time."""
+        return operation.startswith("BEGIN")
+
+    def _roll_back(self, _here: sqlite3.Connection) -> None:
+        AsyncAdapt_aiosqlite_connection.rollback(self)
+
+    def _now(self, here: sqlite3.Connection, statement: Callable[[sqlite3.Cursor], object]) -> _Brought:
+        return _executed(here, statement)
+
+
+def _executed(here: sqlite3.Connection, statement: Callable[[sqlite3.Cursor], object]) -> _Brought:
+    cursor = here.cursor()
+    try:
+        statement(cursor)
+        return (cursor.fetchall() if cursor.description else []), *_about(cursor)
+    finally:
+        cursor.close()
 
 
 async def _nothing() -> None:
@@ -114,6 +171,25 @@ def _about(cursor: sqlite3.Cursor) -> tuple[Any, int, int | None]:
     return cursor.description, cursor.rowcount, cursor.lastrowid
 
 
+def keep_savepoints(dialect: Dialect) -> None:
+    """Keep the texts by which savepoints are set and released: SQLAlchemy compiles each anew, and takes long for it."""
+    dialect.do_savepoint = _savepoint  # type: ignore[method-assign]
+    dialect.do_release_savepoint = _release  # type: ignore[method-assign]
+
+
+def _savepoint(connection: Connection, name: str) -> None:
+    connection.exec_driver_sql(_as_text(SavepointClause, name))
+
+
+def _release(connection: Connection, name: str) -> None:
+    connection.exec_driver_sql(_as_text(ReleaseSavepointClause, name))
+
+
+@lru_cache(maxsize=256)  # they are numbered from 1 in each transaction
+def _as_text(kind: type[SavepointClause | ReleaseSavepointClause], name: str) -> str:
+    return str(kind(name))
+
+
 def reading(dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Any, options: Any) -> DBAPIConnection:  # noqa: ANN401
     """Connect a reader, as a listener to `do_connect`."""
     return _adapted(_Connection, dialect, arguments, options)
@@ -121,9 +197,9 @@ def reading(dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Any, optio
 
 def writing(dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Any, options: Any) -> DBAPIConnection:  # noqa: ANN401
     """Connect the one who writes, as a listener to `do_connect`."""
-    return _adapted(_WritingConnection, dialect, arguments, {**options, "check_same_thread": False})
+    return _adapted(_WritingConnection, dialect, arguments, options)
 
 
 def _adapted(kind: type[_Connection], dialect: Dialect, arguments: Any, options: Any) -> DBAPIConnection:  # noqa: ANN401
-    plain: Any = dialect.connect(*arguments, **options)
+    plain: Any = dialect.connect(*arguments, **{**options, "check_same_thread": False})
     return kind(dialect.loaded_dbapi, plain._connection)  # type: ignore[return-value]  # noqa: SLF001

@@ -15,14 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 
 from case_store import schema
 from case_store.actor import Actor
-from case_store.audit.guard import LEDGER, GuardedSession, write_declared, write_disclosures
+from case_store.audit.guard import LEDGER, GuardedSession, write_all, write_changes, write_disclosures
 from case_store.audit.ledger import Ledger
 from case_store.engines import create_engines, parse_url, sqlite_file
 from case_store.errors import CommitUnknown, NestedTransaction, SchemaNotCurrent
 from case_store.group import GroupCommit
 from case_store.ids import new_id
 from case_store.models import Base, Case
-from case_store.settings import Settings
+from case_store.settings import ALARM_ROLE, Settings
 from case_store.translate import outcome_unknown, speaking_plainly, while_connecting
 from case_store.writer import WriterLock, lock_file
 from sop.calendars import calendars_in
@@ -32,10 +32,14 @@ from sop.worktime import Calendar
 class Tx:
     """One transaction: what a verb or a view works in."""
 
-    def __init__(self, session: AsyncSession, ledger: Ledger, calendars: Mapping[str, Calendar]) -> None:
+    def __init__(
+        self, session: AsyncSession, ledger: Ledger, calendars: Mapping[str, Calendar], alarm_role: str
+    ) -> None:
         self.session = session
         self.calendars = calendars
         """When people work, by the names that SOPs use."""
+        self.alarm_role = alarm_role
+        """Who hears what would be heard by nobody."""
         self.held: dict[tuple[type[Any], str], Any] = {}
         """Rows that were read under the lock of their case: until the end, nobody else changes them."""
         self._ledger = ledger
@@ -66,23 +70,45 @@ class Tx:
 
     async def flush(self) -> None:
         """Write what was changed and declared so far: the end of one verb."""
-        await self.session.flush()
-        if self._ledger.declared:
-            await self.session.run_sync(write_declared)
+        if self._unwritten:
+            await self.session.run_sync(write_changes)
 
     async def settle(self) -> None:
         """Write what is kept back until the commit: the disclosures of what is personal in the events so far."""
         if self._ledger.disclosures:
             await self.session.run_sync(write_disclosures)
 
+    async def finish(self) -> None:
+        """Write everything: the end of the transaction."""
+        if self._unwritten or self._ledger.disclosures:
+            await self.session.run_sync(write_all)
+
+    @property
+    def _unwritten(self) -> bool:
+        session = self.session.sync_session
+        return bool(self._ledger.declared or session.new or session.dirty or session.deleted)
+
 
 class CaseStore:
-    """The book of record on one database. `blobs` is the folder of the evidence, `calendars` say when people work."""
+    """The book of record on one database.
 
-    def __init__(self, url: str, blobs: Path, calendars: Mapping[str, Calendar] = MappingProxyType({})) -> None:
+    Args:
+        url: The database.
+        blobs: Folder of the evidence.
+        calendars: When people work.
+        alarm_role: Who hears what would be heard by nobody.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        blobs: Path,
+        calendars: Mapping[str, Calendar] = MappingProxyType({}),
+        alarm_role: str = ALARM_ROLE,
+    ) -> None:
         self.url = parse_url(url)
         self.blobs = blobs
-        self._calendars = calendars
+        self._calendars, self._alarm_role = calendars, alarm_role
         self._engines = create_engines(self.url)
         file = sqlite_file(self.url)
         self._writing: set[asyncio.Task[object] | None] = set()
@@ -103,7 +129,7 @@ class CaseStore:
             GuardsMissing: The triggers that protect the audit trail are not all there.
             StoreUnavailable: The database cannot be reached.
         """
-        store = cls(settings.database_url, settings.blobs, calendars_in(settings.sops)[0])
+        store = cls(settings.database_url, settings.blobs, calendars_in(settings.sops)[0], settings.alarm_role)
         try:
             await store._require_current_schema()
         except BaseException:
@@ -142,8 +168,7 @@ class CaseStore:
                 async with self._change() as session:
                     tx = self._tx(session, request_id, read_only=False)
                     yield tx
-                    await tx.flush()
-                    await tx.settle()
+                    await tx.finish()
         finally:
             self._writing.discard(task)
 
@@ -166,7 +191,7 @@ class CaseStore:
     def _tx(self, session: AsyncSession, request_id: str | None, *, read_only: bool) -> Tx:
         ledger = Ledger(request_id or new_id(), read_only=read_only)
         session.sync_session.info[LEDGER] = ledger
-        return Tx(session, ledger, self._calendars)
+        return Tx(session, ledger, self._calendars, self._alarm_role)
 
 
 def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

@@ -14,6 +14,8 @@ from console.errors import BadSetting, NotAPerson
 from console.output import Printer
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from case_store.actor import Actor
     from case_store.models import Person
     from case_store.reader import Reader
@@ -55,8 +57,7 @@ class Call:
             return Settings()
         except ValidationError as error:
             # Only names and reasons: a value may be a secret.
-            wrong = (f"CASEWRIGHT_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
-            raise BadSetting("\n".join(wrong)) from None
+            raise BadSetting("\n".join(map(_wrong, error.errors()))) from None
 
     @asynccontextmanager
     async def store(self) -> "AsyncIterator[CaseStore]":
@@ -148,6 +149,15 @@ class Call:
             return await find.person(tx, self.person_name)
         except NotFound as error:
             raise NotAPerson(f"nobody called {self.person_name!r} is in the case store") from error
+
+
+def _wrong(error: "ErrorDetails") -> str:
+    """Say what is wrong with a setting, without what pydantic puts in front of our reasons.
+
+    A rule about several settings names them itself.
+    """
+    name = f"CASEWRIGHT_{'_'.join(map(str, error['loc'])).upper()}: " if error["loc"] else ""
+    return f"{name}{error['msg'].removeprefix('Value error, ')}"
 
 
 Here = Annotated[Call, Parameter(parse=False)]

@@ -61,6 +61,7 @@ _COMMANDS = (
     ("person", "person:app", _KEEP, "Say who is away; erase somebody's personal values, or hold them for a court."),
     ("outbox", "outbox:app", _KEEP, "Look at messages to people, send one again, take one back."),
     ("link", "link:app", _KEEP, "Look at the links by which people answer, take them back."),
+    ("reply", "reply:app", _KEEP, "See what people sent back by mail and text, take a mail by hand."),
     ("notify", "notify:app", _KEEP, "See what messages look like, and whether they arrive."),
     ("retention", "retention:app", _KEEP, "Erase what is personal in cases that ended long ago."),
     ("audit", "audit:app", _KEEP, "Read and export the record."),

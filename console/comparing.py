@@ -16,7 +16,7 @@ from console.call import Call
 from console.errors import PrefectUnreachable
 from console.output import Column
 from console.prefect_api import PrefectApi, Run, StateOfRun
-from console.text import moment
+from console.text import moment, numbered
 
 DIFFER = 20
 """The exit code when Prefect and the record differ."""
@@ -90,13 +90,14 @@ def _tell(call: Call, compared: Compared, *, as_json: bool) -> None:
         ]
         call.printer.listing("gaps", compared.gaps, columns, as_json=False, empty="")
     call.printer.say(
-        f"{compared.states} states of runs in {compared.cases} cases: {len(compared.gaps)} differences, "
+        f"{numbered(compared.states, 'state')} of runs in {numbered(compared.cases, 'case')}: "
+        f"{numbered(len(compared.gaps), 'difference')}, "
         f"{compared.under_way} under way"
     )
     if compared.gone:
         call.printer.say(
-            f"{len(compared.gone)} runs are gone from Prefect as a whole (deleted there, or its database was lost); "
-            "what is on record about them has nothing to be compared with"
+            f"gone from Prefect as a whole (deleted there, or its database was lost): "
+            f"{numbered(len(compared.gone), 'run')}; what is on record about that has nothing to be compared with"
         )
     if compared.gaps:
         call.printer.say(

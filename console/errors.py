@@ -61,6 +61,18 @@ class FileRefused(ConsoleError):
     next_step = "Check the path and that you may read it."
 
 
+class FileNotWritten(FileRefused):
+    """The file cannot be written."""
+
+    next_step = "Name a file you may write, on a disk with room."
+
+
+class FileIsThere(FileNotWritten):
+    """There is such a file already; nothing is replaced unasked."""
+
+    next_step = "Name another file, or give --replace."
+
+
 class BadLogKey(ConsoleError):
     """This is not the public key of a log."""
 

@@ -18,7 +18,7 @@ from case_store import durable
 from case_store.audit import Exported, Selection, exports
 from case_store.audit.exports import Begun
 from case_store.audit.formats import Format
-from console.errors import ExportInterrupted, FileRefused
+from console.errors import ExportInterrupted, FileIsThere, FileNotWritten, FileRefused
 from console.files import bar_on
 
 if TYPE_CHECKING:
@@ -63,8 +63,18 @@ class State:
         return Begun(self.export, self.last)
 
 
+def refuse_existing(path: Path, *, replace: bool) -> None:
+    """Refuse a file that is there already, a finished export above all, unless it is to be replaced.
+
+    Raises:
+        FileIsThere: It is there.
+    """
+    if not replace and path.exists():
+        raise FileIsThere(f"{path} is there already")
+
+
 async def to_file(store: "CaseStore", path: Path, plan: Plan, call: "Call", *, resume: bool) -> Exported:
-    """Export into a file, or go on with that.
+    """Export into a file, or go on with that; the file takes the place of one that is there.
 
     Raises:
         ExportInterrupted: An export into this file was interrupted, and nobody said whether it should go on.
@@ -213,8 +223,7 @@ def _part_of(path: Path) -> Iterator[_Part]:
                 if not _beside(path, ".part.json").exists():
                     _remove(file, name)
     except OSError as error:
-        step = "Name a file you may write, on a disk with room."
-        raise FileRefused(f"{path}: {error.strerror or error}", next_step=step) from error
+        raise FileNotWritten(f"{path}: {error.strerror or error}") from error
 
 
 def _lock(file: BinaryIO, name: Path, path: Path) -> None:

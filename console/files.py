@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from console.errors import FileRefused
+from console.errors import FileNotWritten, FileRefused
 
 _CHUNK = 1024 * 1024
 
@@ -76,6 +76,33 @@ def counting(console: Console, name: str, expected: int | None) -> Iterator[Call
         yield partial(bar.advance, task)
 
 
+@contextmanager
+def counting_kinds(
+    console: Console, first: str, expected: Mapping[str, int | None]
+) -> Iterator[Callable[[str], object]]:
+    """Give what is called with the name of a kind for each of many things; each kind has a bar of its own.
+
+    Args:
+        console: Where the bars are seen.
+        first: What there is to wait for before the first one.
+        expected: How many there will be of some kinds.
+    """
+    with bar_on(console) as bar:
+        waiting: TaskID | None = bar.add_task(first, total=None)
+        tasks = dict[str, TaskID]()
+
+        def count(kind: str) -> None:
+            nonlocal waiting
+            if waiting is not None:
+                bar.remove_task(waiting)
+                waiting = None
+            if kind not in tasks:
+                tasks[kind] = bar.add_task(kind, total=expected.get(kind))
+            bar.advance(tasks[kind])
+
+        yield count
+
+
 class CountingSink:
     """Takes the lines of an export, passes them on, and shows how many there were."""
 
@@ -93,7 +120,7 @@ def lines_to(path: Path | None, console: Console, *, expected: int | None) -> It
     """Give a sink for lines: standard output, or a file that appears whole or not at all, for its owner's eyes.
 
     Raises:
-        FileRefused: It cannot be written.
+        FileNotWritten: It cannot be written.
     """
     with bar_on(console) as bar:
         task = bar.add_task("events", total=expected)
@@ -109,6 +136,6 @@ def lines_to(path: Path | None, console: Console, *, expected: int | None) -> It
                 os.fsync(out.fileno())
             part.replace(path)
         except OSError as error:
-            raise FileRefused(f"{path}: {error.strerror or error}", next_step="Name a file you may write.") from error
+            raise FileNotWritten(f"{path}: {error.strerror or error}") from error
         finally:
             part.unlink(missing_ok=True)

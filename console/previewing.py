@@ -47,6 +47,7 @@ async def facts_for(
         "digest": {"count": 7, "cases": [{"number": number, "messages": 7}], "more": 0},
         "alarm": {"about": "message", "channel": "sms", "template": "assigned", "case": number},
         "checkpoint": {"at": at.isoformat(), "size": 1, "lines": ["an example"]},
+        "reply": {"about": "noted"},
         "code": {"digits": "12345678", "minutes": 10},
     }
 

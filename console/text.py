@@ -69,3 +69,14 @@ def seconds(number: int | None) -> str:
         if count or parts:
             parts.append(f"{count}{unit}")
     return " ".join(parts[:2]) or "0s"
+
+
+def numbered(count: int, one: str, many: str | None = None) -> str:
+    """Say how many there are of something, such as `1 event` and `2 events`.
+
+    Args:
+        count: How many.
+        one: What one of them is called.
+        many: What several are called, where that is not `one` with an s.
+    """
+    return f"{count} {one if count == 1 else many or f'{one}s'}"

@@ -1,4 +1,4 @@
-"""The processes of the engine: `python -m flows serve|worker|relay|deploy|sweep|notify-test`.
+"""The processes of the engine: `python -m flows serve|worker|relay|deploy|sweep|notify-test|reply-take`.
 
 The command line (`casewright up`, `worker`, `relay`, `deploy`) starts these; it does not import Prefect itself.
 """
@@ -17,6 +17,7 @@ from typing import Any
 
 from case_store.errors import StoreError
 from case_store.settings import Settings
+from notifiers.errors import NotifierError
 
 
 def main() -> int:
@@ -39,8 +40,12 @@ def main() -> int:
 
             logging.getLogger().setLevel(logging.ERROR)  # it tells the steps itself
             return asyncio.run(notify_test(settings, Asked(given.person, given.channel, given.by, given.anyway)))
+        if given.command == "reply-take":
+            from flows.replies.by_hand import take_file  # noqa: PLC0415 - loads the case store
+
+            return asyncio.run(take_file(settings, given.file, given.by))
         return asyncio.run(_until_stopped(_process(given.command, settings)))
-    except StoreError as error:
+    except (StoreError, NotifierError) as error:
         sys.stderr.write(f"{error.diagnostics()}\n")
         return 1
 
@@ -59,6 +64,9 @@ def _words() -> argparse.ArgumentParser:
     test.add_argument("--channel")
     test.add_argument("--by", required=True)
     test.add_argument("--anyway", action="store_true")
+    take = commands.add_parser("reply-take", help="take one mail that came back")
+    take.add_argument("file", type=Path)
+    take.add_argument("--by", required=True)
     return parser
 
 

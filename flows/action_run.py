@@ -122,7 +122,7 @@ async def _inputs(
             return {}, "it was approved without parameters, because they could not be determined"
         return dict(task.parameters), None
     try:
-        known = await scope.of_case(tx, case)
+        known = await scope.of_case(tx, case, conditions.roots(wanted.when, wanted.with_))
         if wanted.when is not None:
             conditions.evaluate(wanted.when, known)
         return dict(conditions.parameters(wanted.with_, known)), None

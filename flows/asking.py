@@ -25,6 +25,8 @@ from flows.questions import Place
 from flows.resources import Resources
 from flows.steps import View
 
+_Stale = tuple[models.Question, models.Task]
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -40,9 +42,13 @@ async def keep_asked(own: Resources, client: PrefectClient, view: View, run_id: 
     `busy` are the keys of tasks whose action is being carried out: whatever their state says at the moment, nobody is
     asked about them.
     """
-    await close_stale(own, client, view.case)
     async with own.store.reading() as tx:
-        wanted = await _unasked(tx, view.case, view.stage, busy)
+        stale = await _stale(tx, view.case)
+        wanted = [] if stale else await _unasked(tx, view.case, view.stage, busy)
+    if stale:  # one that shows other parameters is asked again, once it is closed
+        await _close_all(own, client, stale)
+        async with own.store.reading() as tx:
+            wanted = await _unasked(tx, view.case, view.stage, busy)
     place = Place(view.case.number, view.stage.key, run_id)
     await asyncio.gather(
         *(
@@ -56,10 +62,14 @@ async def close_stale(own: Resources, client: PrefectClient, case: models.Case) 
     """Close the open questions of a case whose tasks need no person any more."""
     async with own.store.reading() as tx:
         stale = await _stale(tx, case)
+    await _close_all(own, client, stale)
+
+
+async def _close_all(own: Resources, client: PrefectClient, stale: Sequence[_Stale]) -> None:
     await asyncio.gather(*(_close(own, client, question, task) for question, task in stale))
 
 
-async def _stale(tx: Tx, case: models.Case) -> list[tuple[models.Question, models.Task]]:
+async def _stale(tx: Tx, case: models.Case) -> list[_Stale]:
     waiting = await questions.open_questions(tx, case)
     return [(question, task) for question, task in waiting if not _asks(task) or _shows_others(question, task)]
 

@@ -201,7 +201,9 @@ def _setup(block: type[ChannelBlock], document: BlockDocument, settings: Setting
         made = block.model_validate(_values(document))
     except ValidationError as error:
         # Only names and reasons: a value may be a secret.
-        wrong = ", ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        wrong = ", ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()
+        )
         raise SettingsRefused(
             f"{origin}: {wrong}", next_step="Open the block in Prefect's UI and correct it."
         ) from None

@@ -8,19 +8,19 @@ is begun again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 
 from prefect import flow
 
 from case_store import breaches, deadlines, escalation, find, notices, on_call
 from case_store.actor import Actor
-from case_store.errors import StoreError
 from case_store.models import Case, Deadline, Person, Stage
+from case_store.settings import Settings
 from case_store.store import CaseStore, Tx
 from flows import clock, names
+from flows.keep_going import Trouble, each
 from flows.resources import Resources, resources
 
 log = logging.getLogger(__name__)
@@ -28,16 +28,19 @@ log = logging.getLogger(__name__)
 BY = Actor.system("escalation")
 _BATCH = 200
 Now = Callable[[], datetime]
-Late = TypeVar("Late")
+
+
+WHAT = "What is late"
 
 
 @dataclass(slots=True)
 class Told:
-    """What one go over everything that is late did."""
+    """What one go over everything that is late did; `stuck` are the ids of what could not be told."""
 
     steps: int = 0
     breaches: int = 0
     deadlines: int = 0
+    stuck: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
         return f"steps of ladders: {self.steps}; stages and cases overdue: {self.breaches}; deadlines: {self.deadlines}"
@@ -54,26 +57,52 @@ async def escalate() -> str:
         return str(await escalate_once(own))
 
 
-async def escalate_once(own: Resources, now: Now = clock.now) -> Told:
+async def escalate_once(own: Resources, now: Now = clock.now, trouble: Trouble | None = None) -> Told:
     """Tell everything that has to be told by now."""
-    roster = await on_call.roster(own.settings, now())
-    if roster.problem:
-        log.warning("Who is on call: %s", roster.problem)
-    return await tell_all(own.store, roster, now)
+    return await tell_all(own.store, OnCall(own.settings), now, trouble)
 
 
-async def tell_all(store: CaseStore, roster: on_call.Roster, now: Now) -> Told:
-    """Take every step that has come, batch by batch, until none is left."""
-    told = Told()
-    told.steps = await _each(lambda: due_steps(store, now), lambda one: _climb(store, roster, one, now))
-    told.breaches = await _each(lambda: _late(store, now), lambda row: _mark(store, row, now))
-    told.deadlines = await _each(lambda: _passed(store, now), lambda row: _pass_by(store, row, now))
-    return told
+class OnCall:
+    """Who is on call, for one go: the calendar is fetched when a rung asks for it, and once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._roster: on_call.Roster | None = None
+
+    async def roster(self, at: datetime) -> on_call.Roster:
+        """Return the calendar. What is wrong with it is logged."""
+        if self._roster is None:
+            self._roster = await on_call.roster(self._settings, at)
+            if self._roster.problem:
+                log.warning("Who is on call: %s", self._roster.problem)
+        return self._roster
 
 
-async def anything_due(store: CaseStore, now: Now) -> bool:
-    """Tell whether there is anything to tell."""
-    return bool(await due_steps(store, now, 1) or await _late(store, now) or await _passed(store, now))
+async def tell_all(store: CaseStore, ready: OnCall | on_call.Roster, now: Now, trouble: Trouble | None = None) -> Told:
+    """Take every step that has come, batch by batch, until none is left.
+
+    Args:
+        store: The case store.
+        ready: Who is on call, or how that is found out.
+        now: The time.
+        trouble: Says what goes wrong; whoever goes again and again passes the same.
+    """
+    trouble = trouble or Trouble(WHAT)
+    steps = await each(
+        lambda limit: due_steps(store, now, limit), lambda one: _climb(store, ready, one, now), trouble, batch=_BATCH
+    )
+    late = await each(lambda limit: _late(store, now, limit), lambda row: _mark(store, row, now), trouble)
+    passed = await each(lambda limit: _passed(store, now, limit), lambda row: _pass_by(store, row, now), trouble)
+    return Told(steps.number, late.number, passed.number, steps.stuck | late.stuck | passed.stuck)
+
+
+async def anything_due(store: CaseStore, now: Now, but: Collection[str] = ()) -> bool:
+    """Tell whether there is anything to tell, but for what is stuck."""
+    most = len(but) + 1
+    if any(one not in but for one in await due_steps(store, now, most)):
+        return True
+    rows = [*await _late(store, now, most), *await _passed(store, now, most)]
+    return any(row.id not in but for row in rows)
 
 
 async def due_steps(store: CaseStore, now: Now, limit: int = _BATCH) -> list[str]:
@@ -82,25 +111,33 @@ async def due_steps(store: CaseStore, now: Now, limit: int = _BATCH) -> list[str
         return await escalation.due(tx, now(), limit)
 
 
-async def _climb(store: CaseStore, roster: on_call.Roster, task_id: str, now: Now) -> bool:
+async def _climb(store: CaseStore, ready: OnCall | on_call.Roster, task_id: str, now: Now) -> bool:
+    try:
+        return await _climbed(store, None, task_id, now)
+    except escalation.OnCallAsked:  # outside of the transaction: a URL may take its time, and a case is locked in it
+        roster = await ready.roster(now()) if isinstance(ready, OnCall) else ready
+        return await _climbed(store, roster, task_id, now)
+
+
+async def _climbed(store: CaseStore, roster: on_call.Roster | None, task_id: str, now: Now) -> bool:
     async with store.transaction() as tx:
         at = now()
-        ready = await _on_call(tx, roster, at)
-        return await escalation.climb(tx, await find.task(tx, task_id), on_call=ready, by=BY, at=at) is not None
+        people = await _on_call(tx, roster, at) if roster is not None else None
+        return await escalation.climb(tx, await find.task(tx, task_id), on_call=people, by=BY, at=at) is not None
 
 
 async def _on_call(tx: Tx, roster: on_call.Roster, at: datetime) -> list[Person]:
     try:
         ready, _ = await on_call.people(tx, roster, at)
     except on_call.OnCallRefused as error:
-        log.warning("Who is on call: %s", error)
+        log.warning("Who is on call: %s", error.diagnostics())
         return []
     return ready
 
 
-async def _late(store: CaseStore, now: Now) -> list[Case | Stage]:
+async def _late(store: CaseStore, now: Now, limit: int) -> list[Case | Stage]:
     async with store.reading() as tx:
-        return await breaches.due(tx, now())
+        return await breaches.due(tx, now(), limit)
 
 
 async def _mark(store: CaseStore, row: Case | Stage, now: Now) -> bool:
@@ -108,9 +145,9 @@ async def _mark(store: CaseStore, row: Case | Stage, now: Now) -> bool:
         return await breaches.mark(tx, row, by=BY, at=now())
 
 
-async def _passed(store: CaseStore, now: Now) -> list[Deadline]:
+async def _passed(store: CaseStore, now: Now, limit: int) -> list[Deadline]:
     async with store.reading() as tx:
-        return await deadlines.due(tx, now())
+        return await deadlines.due(tx, now(), limit)
 
 
 async def _pass_by(store: CaseStore, row: Deadline, now: Now) -> bool:
@@ -121,22 +158,3 @@ async def _pass_by(store: CaseStore, row: Deadline, now: Now) -> bool:
         case, row = await find.locked(tx, row)
         await notices.deadline(tx, row, await escalation.case_owners(tx, case), at)
         return True
-
-
-async def _each(due: Callable[[], Awaitable[Sequence[Late]]], handle: Callable[[Late], Awaitable[bool]]) -> int:
-    done = 0
-    while batch := await due():
-        took = [await _carefully(handle, one) for one in batch]
-        done += sum(took)
-        if not any(took):  # another run took them all, or none can be taken: do not ask for the same again
-            break
-    return done
-
-
-async def _carefully(handle: Callable[[Late], Awaitable[bool]], one: Late) -> bool:
-    """Take one step; a step that cannot be taken keeps nobody else waiting."""
-    try:
-        return await handle(one)
-    except StoreError as error:
-        log.warning("Something that is late has to wait: %s", error)
-        return False

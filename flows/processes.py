@@ -9,8 +9,9 @@ import socket
 from case_store.settings import Settings
 from flows import deployments, names
 from flows import sweep as sweeping
-from flows.prefect_client import prefect_client
-from flows.relay.service import relay as relay_service
+from flows.keep_going import at_last
+from flows.prefect_client import Prefect, prefect_client
+from flows.relay.service import MEANWHILE, Relay
 from flows.resources import resources
 from flows.set_up import note_deployed, note_set_up
 from flows.worker import CasewrightWorker
@@ -20,13 +21,17 @@ RUNS_AT_ONCE = 32
 
 
 async def serve(settings: Settings) -> None:
-    """Be worker and relay in one process; prints `ready` when both work."""
-    async with resources(settings) as own, prefect_client() as client, asyncio.TaskGroup() as group:
+    """Be worker and relay in one process; prints `ready` when both work. The relay begins without Prefect."""
+    prefect = Prefect()
+    async with resources(settings) as own:
         await note_set_up(own, "serve")
-        await deployments.ensure_work_pool(client)
-        working = CasewrightWorker(names.WORK_POOL, name=_name("serve"), limit=RUNS_AT_ONCE)
-        group.create_task(working.start(printer=_say_ready))
-        group.create_task(relay_service(own, client))
+        relaying = Relay(own, prefect)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(relaying.run())
+            async with prefect.coming(f"Cases wait. {MEANWHILE}") as client:
+                await at_last(lambda: deployments.ensure_work_pool(client), "The work pool", every=1.0)
+                working = CasewrightWorker(names.WORK_POOL, name=_name("serve"), limit=RUNS_AT_ONCE)
+                await working.start(printer=_say_ready)
 
 
 async def worker(settings: Settings) -> None:
@@ -38,11 +43,16 @@ async def worker(settings: Settings) -> None:
 
 
 async def relay(settings: Settings) -> None:
-    """Be a relay; prints `ready` when it works."""
-    async with resources(settings) as own, prefect_client() as client:
+    """Be a relay; prints `ready` when it works, which it does without Prefect too."""
+    prefect = Prefect()
+    async with resources(settings) as own:
         await note_set_up(own, "relay")
-        _say_ready("relay")
-        await relay_service(own, client)
+        relaying = Relay(own, prefect)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(relaying.run())
+            _say_ready("relay")
+            async with prefect.coming(MEANWHILE):
+                await asyncio.Event().wait()
 
 
 async def deploy(settings: Settings) -> None:

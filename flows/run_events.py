@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from prefect.events import Event
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
+from websockets.exceptions import WebSocketException
 
-log = logging.getLogger(__name__)
+from flows.keep_going import keep_going
+from flows.prefect_client import AWAY
 
 _PAUSE = 1.0
 
@@ -29,17 +29,16 @@ async def listen(
     """
     exact = [name for name in events if not name.endswith("*")]
     prefixes = [name.removesuffix("*") for name in events if name.endswith("*")]
-    while True:
-        wanted = EventFilter(event=EventNameFilter(name=exact or None, prefix=prefixes or None))
-        try:
-            async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as subscriber:
-                if on_connected is not None:
-                    await on_connected()
-                async for event in subscriber:
-                    await on_event(event)
-        except Exception as error:  # noqa: BLE001 - a lost connection has many faces; all are answered by a new one
-            log.info("No events from Prefect at the moment (%s: %s); connecting again", type(error).__name__, error)
-        await asyncio.sleep(_PAUSE)
+    wanted = EventFilter(event=EventNameFilter(name=exact or None, prefix=prefixes or None))
+
+    async def step() -> None:
+        async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as subscriber:
+            if on_connected is not None:
+                await on_connected()
+            async for event in subscriber:
+                await on_event(event)
+
+    await keep_going(step, "Events from Prefect", every=_PAUSE, longest=_PAUSE, known=(*AWAY, WebSocketException))
 
 
 def run_id(event: Event) -> UUID:

@@ -27,6 +27,7 @@ from flows.clock import now
 from flows.resources import Resources, resources
 from flows.sop_text import describe
 from flows.stage_flow import stage_flow
+from sop import conditions
 from sop.loader import LoadedSop
 from sop.model import Sop, Stage
 
@@ -96,7 +97,7 @@ class _Case:
     async def _go_over(self) -> State[None]:
         case, sop = await self._read()
         for stage in sop.stages if case.state == "open" else ():
-            if await self._is_next(sop, stage.key) and (await self._run_stage(sop, case, stage.key)).is_paused():
+            if await self._is_next(sop, case, stage.key) and (await self._run_stage(sop, case, stage.key)).is_paused():
                 return Suspended(timeout_seconds=None, pause_key=uuid4().hex)
         case = await self._complete()
         await asking.close_stale(self._own, self._client, case)
@@ -109,14 +110,14 @@ class _Case:
             case = await find.case(tx, self._case_id)
             return case, (await sops.pinned(tx, case)).sop
 
-    async def _is_next(self, sop: Sop, key: str) -> bool:
+    async def _is_next(self, sop: Sop, case: models.Case, key: str) -> bool:
         """Say whether a stage is to be worked on; begin it, or decide that it does not apply."""
         async with self._own.store.reading() as tx:
-            stage = await find.stage_of(tx, await find.case(tx, self._case_id), key)
+            stage = await find.stage_of(tx, case, key)
         if stage.state != "waiting":
             return stage.state == "active"
         async with self._own.store.transaction() as tx:
-            case = await find.case(tx, self._case_id)
+            case = await find.case(tx, self._case_id, lock=True)
             stage = await find.stage_of(tx, case, key)
             if case.state == "open" and stage.state == "waiting":
                 await self._begin(tx, case, stage, sop.stage(key))
@@ -125,7 +126,8 @@ class _Case:
     async def _begin(self, tx: Tx, case: models.Case, stage: models.Stage, wanted: Stage) -> None:
         at = now()
         if stage.condition_met is None:
-            met, facts = steps.answer(wanted.when, await scope.of_case(tx, case))
+            known = await scope.of_case(tx, case, conditions.roots(wanted.when))
+            met, facts = steps.answer(wanted.when, known)
             await stages.decide_condition(tx, stage, met, facts, by=self._by, at=at)
         if stage.condition_met:
             due_at = sla.due(tx, case, (await sops.pinned(tx, case)).sop, wanted.sla, at)

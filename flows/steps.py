@@ -6,18 +6,29 @@ Each step is one transaction and begins by reading, so it can be repeated.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
-from case_store import find, models, progress, scope, sla, sops, stages, tasks
+from case_store import models, progress, scope, sla, sops, stages, tasks
 from case_store.actor import Actor
 from case_store.lifecycle import ASKS_A_PERSON
 from case_store.progress import Next, TaskFacts
+from case_store.refusals import NotFound
 from case_store.store import Tx
 from flows.clock import now
 from flows.resources import Resources
 from sop import conditions, model
 from sop.errors import ConditionFailed
+
+# Made once: a pass reads this after each step.
+_IN_STAGE: Final = (
+    select(models.Case, models.Stage, models.Task)
+    .join(models.Stage, models.Stage.case_id == models.Case.id)
+    .join(models.Task, models.Task.stage_id == models.Stage.id)
+    .where(models.Case.id == bindparam("case_id"), models.Stage.key == bindparam("stage_key"))
+    .order_by(models.Task.position)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +103,20 @@ async def finish(own: Resources, case_id: str, stage_key: str, *, by: Actor) -> 
 
 
 async def _view(tx: Tx, case_id: str, stage_key: str) -> View:
-    case = await find.case(tx, case_id)
+    found = (await tx.session.execute(_IN_STAGE, {"case_id": case_id, "stage_key": stage_key})).all()
+    if not found:
+        raise NotFound(f"case {case_id} has no stage {stage_key!r}", next_step="see: casewright case show NUMBER")
+    case, stage, _ = found[0]
     sop = (await sops.pinned(tx, case)).sop
-    of_stage = models.Stage.case_id == case.id, models.Stage.key == stage_key
-    stage = (await tx.session.scalars(select(models.Stage).where(*of_stage))).one()
-    found = await tx.session.scalars(
-        select(models.Task).where(models.Task.stage_id == stage.id).order_by(models.Task.position)
-    )
-    rows = {task.key: task for task in found}
+    rows = {task.key: task for _, _, task in found}
     facts = {key: TaskFacts(task.state, task.decision, task.condition_met) for key, task in rows.items()}
     return View(case, sop, stage, rows, progress.ready(sop.stage(stage_key), facts))
 
 
 async def _decide_and_open(tx: Tx, view: View, by: Actor) -> None:
-    known = await scope.of_case(tx, view.case)
+    wanted_now = [view.sop.task(key) for key in (*view.plan.decide, *view.plan.ask)]
+    named = conditions.roots(*(part for task in wanted_now for part in (task.when, task.with_)))
+    known = await scope.of_case(tx, view.case, named)
     for key in view.plan.decide:
         met, facts = answer(view.sop.task(key).when, known)
         await tasks.decide_condition(tx, view.tasks[key], met, facts, by=by, at=now())

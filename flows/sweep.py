@@ -6,7 +6,6 @@ more. If Prefect's database was lost, every open case waits for its people again
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,8 @@ from sqlalchemy import or_, select
 from case_store import find, models, questions, signals
 from flows import names, runs
 from flows.clock import now
+from flows.keep_going import STORE_AWAY, Trouble, keep_going
+from flows.prefect_client import AWAY
 from flows.relay import deliver
 from flows.resources import Resources, resources
 
@@ -88,25 +89,29 @@ async def keep_sweeping(own: Resources, client: PrefectClient) -> None:
     The relay does this and not a schedule of Prefect's: with SQLAlchemy 2.1, Prefect 3.8.8 cannot create scheduled runs
     ("Can't evaluate bulk DML statement"), and an active schedule fills the server's log with that.
     """
-    while True:
-        try:
-            swept = await sweep_once(own, client)
-        except Exception as error:  # noqa: BLE001 - Prefect is away, or not deployed to yet
-            log.info("The sweep has to wait (%s: %s)", type(error).__name__, error)
-            await asyncio.sleep(_SOON)
-        else:
-            log.log(logging.INFO if swept.anything else logging.DEBUG, "Swept: %s", swept)
-            await asyncio.sleep(EVERY_SECONDS)
+    trouble = Trouble("The sweep")
+
+    async def step() -> None:
+        swept = await sweep_once(own, client, trouble)
+        log.log(logging.INFO if swept.anything else logging.DEBUG, "Swept: %s", swept)
+
+    await keep_going(step, "The sweep", every=EVERY_SECONDS, longest=_SOON, known=AWAY)
 
 
-async def sweep_once(own: Resources, client: PrefectClient) -> Swept:
-    """Repair what can be repaired; return what was."""
+async def sweep_once(own: Resources, client: PrefectClient, trouble: Trouble | None = None) -> Swept:
+    """Repair what can be repaired; return what was. A case that cannot be keeps no other from it."""
+    trouble = trouble or Trouble("The sweep")
     swept = Swept()
     known = await _known(own)
     ids = {one.flow_run_id for one in known if one.flow_run_id} | {run for one in known for run in one.questions}
     found = await runs.read_many(client, ids)
     for one in known:
-        await _repair_case(own, client, one, found, swept)
+        try:
+            await _repair_case(own, client, one, found, swept)
+        except (*AWAY, *STORE_AWAY):
+            raise
+        except Exception as error:  # noqa: BLE001 - it is said
+            trouble.met(error, f"CASE-{one.number}")
     await _end_strays(own, client, known, swept)
     return swept
 

@@ -1,7 +1,7 @@
 """Which messages there are, what facts each has, and where its templates lie.
 
-Facts of all messages: `recipient` ({"name", "time_zone"}), `link` (where people decide), and `for_another` (true when
-somebody else could not be reached). Beyond these:
+Facts of all messages: `recipient` ({"name", "time_zone"}), `link` (where people decide), `for_another` (true when
+somebody else could not be reached), and `can_reply` (true when answers to this mail are read). Beyond these:
 
     assigned, overdue, warning   case {"number", "title", "severity"}; task {"title", "stage"}, and "role" when it is
                                  asked of everybody with that role; due (ISO 8601 with offset, or None)
@@ -12,6 +12,7 @@ somebody else could not be reached). Beyond these:
     alarm                        alarm {"about": "message" or "channel", "channel", "template"}, and "case" (a number)
     checkpoint                   checkpoint {"at", "size", "lines"}
     code                         code {"digits", "minutes"}; case {"number"}; task {"title"}
+    reply                        reply {"about": what became of an answer}; case {"number"}
     test                         nothing more
 """
 
@@ -28,7 +29,7 @@ from typing import Final
 from notifiers.errors import RenderRefused
 from notifiers.sandbox import HTML, LONGEST_SOURCE, PARTS, problems
 
-_EVERYWHERE: Final = frozenset({"recipient", "link", "for_another"})
+_EVERYWHERE: Final = frozenset({"recipient", "link", "for_another", "can_reply"})
 _ABOUT_A_TASK: Final = _EVERYWHERE | {"case", "task", "due"}
 
 FACTS: Final[dict[str, frozenset[str]]] = {
@@ -41,6 +42,7 @@ FACTS: Final[dict[str, frozenset[str]]] = {
     "alarm": _EVERYWHERE | {"alarm"},
     "checkpoint": _EVERYWHERE | {"checkpoint"},
     "code": _EVERYWHERE | {"code", "case", "task"},
+    "reply": _EVERYWHERE | {"reply", "case"},
     "test": _EVERYWHERE,
 }
 """The facts that a template may name, by message."""
@@ -127,10 +129,16 @@ def _shipped_text(file: Traversable) -> str:
 def _read(own: Path, language: str, template: str) -> dict[str, Source]:
     folder = own / language / template
     return {
-        part: Source(str(folder / part), _text_of(folder / part), own=True)
-        for part in PARTS
-        if (folder / part).is_file()
+        part: Source(str(folder / part), _text_of(folder / part), own=True) for part in PARTS if _is_there(folder, part)
     }
+
+
+def _is_there(folder: Path, part: str) -> bool:
+    try:
+        return (folder / part).is_file()
+    except OSError as error:
+        step = f"Let the user of the relay read the folder, such as: chmod -R u+rX {folder.parents[1]}"
+        raise RenderRefused(f"{folder}: it cannot be looked into: {error.strerror}", next_step=step) from error
 
 
 def _text_of(file: Path) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 OutcomeKind = Literal["ok", "permanent", "temporary", "unknown"]
 
@@ -18,7 +19,8 @@ class Outcome:
         kind: `ok` the provider took it; `permanent` it will never take it; `temporary` it may take it later;
             `unknown` it may have taken it, and sending again may reach the person twice.
         reason: One clean line for a person: what the provider said, or what went wrong. Never a secret.
-        provider_ref: The name by which the provider's side can find the message again; set when `ok`.
+        provider_ref: The name by which the provider's side can find the message again; set when `ok`,
+            and when `unknown` if it is our own.
         retry_after: The least time to wait that the provider asked for; None when it named none.
         channel_fault: True when nobody can be reached by this channel until an administrator acts (wrong password,
             untrusted certificate). The message itself is not at fault.
@@ -53,9 +55,42 @@ class Outcome:
         return cls("temporary", reason, retry_after=retry_after)
 
     @classmethod
-    def unknown(cls, reason: str) -> Outcome:
-        """Say that the message may have gone: the answer was lost on the way back."""
-        return cls("unknown", reason)
+    def unknown(cls, reason: str, provider_ref: str | None = None) -> Outcome:
+        """Say that the message may have gone: the answer was lost on the way back.
+
+        Args:
+            reason: What went wrong.
+            provider_ref: By what the provider's side would know it, where that is known without an answer.
+        """
+        return cls("unknown", reason, provider_ref=provider_ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The provider has a message that may have gone: it is not sent again.
+
+    Attributes:
+        provider_ref: The provider's name for it.
+        status: How far it has come, in the words of the provider's receipts: `queued`, `delivered`, `undelivered`.
+        code: The provider's code for why it was not delivered; None without one.
+    """
+
+    provider_ref: str
+    status: str
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """The provider could not be asked. That says nothing about the message, and nothing about the channel.
+
+    Attributes:
+        reason: One clean line for a person. Never a secret.
+        retry_after: The least time to wait that the provider asked for; None when it named none.
+    """
+
+    reason: str
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +130,8 @@ class Message:
         link: Where to go from here, for channels that show it apart from the text; None for nowhere.
         useful_for: How long the message says something new; a provider that can throws it away afterwards. None for
             as long as the provider likes.
+        receipt_name: Names this try in what the provider tells of it later, where it can be given a name; None for
+            no name. Letters, digits, `-` and `.`.
     """
 
     to: Recipient
@@ -109,6 +146,7 @@ class Message:
     bounce_to: str | None = None
     useful_for: timedelta | None = None
     link: str | None = None
+    receipt_name: str | None = None
 
     @property
     def marker(self) -> str:
@@ -119,6 +157,10 @@ class Message:
         about = "R" if self.case_number is None else f"C{self.case_number}"
         digits = hashlib.sha256(self.dedup_key.encode("utf-8", "surrogatepass")).hexdigest()[:4].upper()
         return f"[{about}-{digits}]"
+
+
+LastStep = Callable[[], Awaitable[None]]
+"""Is awaited when a message is all but handed over: until it returns, the message surely has not gone."""
 
 
 class Notifier(Protocol):
@@ -153,20 +195,43 @@ class Notifier(Protocol):
         """
         ...
 
-    async def find(self, message: Message, since: datetime) -> Outcome | None:
+    async def find(self, message: Message, since: datetime) -> Found | NotAsked | None:
         """Ask the provider whether it has a message that was tried before. Nothing is sent.
 
         Args:
-            message: As it was given to `send`.
+            message: As it was given to `send`; its words and its link do not matter.
             since: When it was tried first, or earlier; with a time zone.
 
         Returns:
-            `ok` with the provider's reference: it has the message, do not send again. `permanent`: it had it and has
-            given up. `temporary`: it could not be asked, ask again. None: it does not have it (a provider may take a
-            minute to show what it took).
+            What the provider says about it; that it could not be asked; or None: it does not have it (a provider may
+            take a minute to show what it took).
         """
         ...
 
     async def close(self) -> None:
         """Let go of what the notifier holds. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class CarriesSeveral(Notifier, Protocol):
+    """A notifier whose provider is handed several messages at once.
+
+    Attributes:
+        at_once: How many.
+    """
+
+    @property
+    def at_once(self) -> int:
+        """How many messages it hands over at the same time."""
+        ...
+
+    async def send_in_step(self, message: Message, last_step: LastStep) -> Outcome:
+        """Do as `send` does, and wait before the step that cannot be taken back.
+
+        Args:
+            message: The message.
+            last_step: Awaited at most once. Whoever sends lets one message after the other take the step, so that
+                it knows of all but one whether they went, also if it dies.
+        """
         ...

@@ -6,13 +6,14 @@ import asyncio
 import re
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import localtime
 
 from aiosmtplib import SMTPDataError, SMTPResponseException, SMTPServerDisconnected
 
 from notifiers.cleaning import one_line
-from notifiers.contract import Message, Outcome
+from notifiers.contract import LastStep, Message, Outcome
 from notifiers.errors import NotifierError, SettingsRefused
 from notifiers.letter import Letter, compose, not_written
 from notifiers.reaching import CannotBeAsked
@@ -24,6 +25,7 @@ from notifiers.trace import Trace, untold
 _START_INPUT = 354
 _COMPLETED = range(200, 300)
 _CLOSING = 421
+_END = b".\r\n"
 
 
 class EmailNotifier(CannotBeAsked):
@@ -47,19 +49,30 @@ class EmailNotifier(CannotBeAsked):
         """Time within which `send` has returned."""
         return timedelta(seconds=self._config.deadline)
 
+    @property
+    def at_once(self) -> int:
+        """How many letters it hands over at the same time: one on each connection."""
+        return self._config.connections
+
     async def send(self, message: Message) -> Outcome:
         """Try once to hand the letter to the mail server; its Message-ID is the provider's reference."""
+        return await self.send_in_step(message, _at_once)
+
+    async def send_in_step(self, message: Message, last_step: LastStep) -> Outcome:
+        """Do as `send` does, and wait before the dot that ends the letter."""
         try:
             letter = compose(message, self._config, self._clock())
         except NotifierError as refused:
             return not_written(refused)
         if self._lines is None:
             self._lines = Lines(self._config, self._tls, self._trace)
-        talk = _Conversation(letter, self._config, self._trace)
+        talk = _Conversation(letter, self._config, self._trace, last_step)
         try:
             receipt = await talk.hand_over(self._lines)
         except FAILURES as failure:
-            return outcome_of(failure, talk.step)
+            outcome = outcome_of(failure, talk.step)
+            # A bounce may tell of it yet, and finds it by that.
+            return replace(outcome, provider_ref=letter.message_id) if outcome.kind == "unknown" else outcome
         return Outcome.ok(letter.message_id, receipt)
 
     async def close(self) -> None:
@@ -72,8 +85,9 @@ class EmailNotifier(CannotBeAsked):
 class _Conversation:
     """One letter's conversation with the mail server; knows how far it came when it breaks off."""
 
-    def __init__(self, letter: Letter, config: EmailConfig, trace: Trace) -> None:
+    def __init__(self, letter: Letter, config: EmailConfig, trace: Trace, last_step: LastStep) -> None:
         self.step = Step.QUEUE
+        self._last_step = last_step
         self._letter, self._config, self._trace = letter, config, trace
         self._limit = asyncio.timeout(config.deadline - config.receipt_timeout)
 
@@ -123,7 +137,9 @@ class _Conversation:
         if wire is None:
             raise SMTPServerDisconnected("Connection lost")
         wire.write(_stuffed(self._letter.content))
+        await self._last_step()
         self._reach(Step.RECEIPT)
+        wire.write(_END)
         self._limit.reschedule(None)  # the receipt has a time of its own, however long the way to here was
         reply = await wire.read_response(timeout=self._config.receipt_timeout)
         if reply.code not in _COMPLETED:
@@ -135,6 +151,10 @@ class _Conversation:
         self.step = step
 
 
+async def _at_once() -> None:
+    """Wait for nobody."""
+
+
 def _is_gone(failure: Exception) -> bool:
     if isinstance(failure, SMTPResponseException):
         return failure.code == _CLOSING
@@ -143,7 +163,7 @@ def _is_gone(failure: Exception) -> bool:
 
 def _stuffed(content: bytes) -> bytes:
     """Double the dot at the start of a line, so that only our own lone dot ends the letter (RFC 5321 4.5.2)."""
-    return re.sub(rb"(?m)^\.", b"..", content) + b".\r\n"
+    return re.sub(rb"(?m)^\.", b"..", content)
 
 
 def _trust(config: EmailConfig) -> ssl.SSLContext:

@@ -16,12 +16,15 @@ CPU: Final = 2
 WALL: Final = 3.0
 _STEP: Final = "Make the template shorter and simpler: casewright notify preview shows what it makes."
 
+_ROOM: Final = "Give this machine memory, or its user more processes (ulimit -u); our own words are used meanwhile."
+
 
 def fill_apart(parts: Mapping[str, tuple[str, str]], facts: Mapping[str, object]) -> dict[str, str]:
     """Fill parts in, each given as (name, source); returns the same parts, filled.
 
     Raises:
-        RenderRefused: A template or a fact is not as it has to be, or it takes more than the limits allow.
+        RenderRefused: A template or a fact is not as it has to be, it takes more than the limits allow, or this machine
+            starts no more processes.
     """
     request = json.dumps({"parts": parts, "facts": facts}).encode()
     command = [sys.executable, "-I", "-m", "notifiers.filling"]
@@ -31,6 +34,8 @@ def fill_apart(parts: Mapping[str, tuple[str, str]], facts: Mapping[str, object]
         )
     except subprocess.TimeoutExpired as error:
         raise RenderRefused(f"{_names(parts)}: it took longer than {WALL:g} s", next_step=_STEP) from error
+    except OSError as error:
+        raise RenderRefused(f"{_names(parts)}: no process can be started: {error}", next_step=_ROOM) from error
     try:
         answer = json.loads(done.stdout)
     except ValueError:

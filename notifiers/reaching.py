@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from notifiers.cleaning import one_line
-from notifiers.contract import Message, Outcome
+from notifiers.contract import Message, NotAsked, Outcome
 
 
 class CannotBeAsked:
@@ -15,9 +15,9 @@ class CannotBeAsked:
 
     can_find: Final = False
 
-    async def find(self, message: Message, since: datetime) -> Outcome | None:  # noqa: ARG002 - the contract's
+    async def find(self, message: Message, since: datetime) -> NotAsked:  # noqa: ARG002 - the contract's
         """Say that the provider was not asked."""
-        return Outcome.temporary("the provider of this channel cannot be asked for a message")
+        return NotAsked("the provider of this channel cannot be asked for a message")
 
 
 class NotReached(Exception):

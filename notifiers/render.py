@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 TEMPLATES: Final = frozenset(FACTS)
 CODE: Final = "code"
+REPLY: Final = "reply"
 HIDDEN: Final = "hidden"
 """The message about a case of which messages may say nothing."""
 
@@ -60,7 +61,7 @@ def render(
         except RenderRefused as error:
             if not any(one.own for one in _sources_or_none(template, language, own)):
                 raise
-            log.warning("A template of this installation is left out: %s", error)
+            log.warning("A template of this installation is left out: %s", error.diagnostics())
     return strictly(template, context, language, None)
 
 
@@ -74,6 +75,7 @@ def strictly(template: str, context: Mapping[str, object], language: str | None,
     copied = {name: plain(name, value) for name, value in context.items()}
     facts = {name: value for name, value in copied.items() if name in FACTS[template]}
     facts.setdefault("for_another", False)
+    facts.setdefault("can_reply", False)
     mine = {part: one for part, one in parts.items() if one.own}
     for part, one in mine.items():
         if wrong := list(problems(one.name, one.text, part, FACTS[template])):

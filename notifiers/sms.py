@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from notifiers.addresses import phone_number
 from notifiers.cleaning import one_line
-from notifiers.contract import Message, Outcome
+from notifiers.contract import Found, Message, NotAsked, Outcome
 from notifiers.errors import AddressMissing, AddressRefused
 from notifiers.reaching import AnswerLost, NotReached, outcome_of_failure
 from notifiers.settings import SmsConfig
@@ -56,9 +56,9 @@ class SmsNotifier:
                 f"a text has 1 to {LONGEST_TEXT} characters with its marker, this one is empty or longer"
             )
         self._trace(f"hand the text to Twilio ({self._config.base_url or 'api.twilio.com'}), to {to}")
-        return await self._hand_over(to, body, _validity(message))
+        return await self._hand_over(to, body, _validity(message), message.receipt_name)
 
-    async def find(self, message: Message, since: datetime) -> Outcome | None:
+    async def find(self, message: Message, since: datetime) -> Found | NotAsked | None:
         """Look through Twilio's list of texts to this number for one that ends in the message's marker."""
         from notifiers.twilio_client import Refused  # noqa: PLC0415 - as in `_hand_over`
 
@@ -71,10 +71,11 @@ class SmsNotifier:
                 listed = await self._open().sent_to(to, since - _CLOCKS_DIFFER)
         except (Refused, NotReached, AnswerLost, TimeoutError) as reason:
             words = one_line(str(reason), 200) or f"no answer within {self._config.deadline:g} s"
-            return Outcome.temporary(f"Twilio could not be asked for the text: {words}")
+            wait = reason.retry_after if isinstance(reason, Refused) else None
+            return NotAsked(f"Twilio could not be asked for the text: {words}", wait)
         ours = [one for one in listed if one.body.rstrip().endswith(message.marker)]
         alive = [one for one in ours if one.status not in _GIVEN_UP]
-        return _outcome(ours[0] if not alive else alive[0]) if ours else None
+        return _found((alive or ours)[0]) if ours else None
 
     async def close(self) -> None:
         """Close the session with Twilio."""
@@ -89,12 +90,12 @@ class SmsNotifier:
             self._messages = TwilioMessages(self._config)
         return self._messages
 
-    async def _hand_over(self, to: str, body: str, validity: int | None) -> Outcome:
+    async def _hand_over(self, to: str, body: str, validity: int | None, receipt_name: str | None) -> Outcome:
         from notifiers.twilio_client import Refused  # noqa: PLC0415 - the SDK is loaded by those who text
 
         try:
             async with asyncio.timeout(self._config.deadline):
-                queued = await self._open().create(to, body, validity)
+                queued = await self._open().create(to, body, validity, receipt_name)
         except Refused as refused:
             return outcome_of_refusal(refused.status, refused.code, refused.text, refused.retry_after)
         except (NotReached, AnswerLost, TimeoutError) as failure:
@@ -106,6 +107,10 @@ def text_of(message: Message) -> str:
     """Return the text as it goes out: one line that ends in the message's marker."""
     text = one_line(message.sms_text, LONGEST_TEXT + 1)
     return text if text.endswith(message.marker) else f"{text} {message.marker}"
+
+
+def _found(queued: Queued) -> Found:
+    return Found(queued.sid, queued.status, None if queued.error_code is None else str(queued.error_code))
 
 
 def _outcome(queued: Queued) -> Outcome:

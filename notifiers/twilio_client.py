@@ -25,6 +25,9 @@ from notifiers.http_post import failures_told_apart, new_session
 from notifiers.reaching import AnswerLost, time_to_wait
 from notifiers.settings import SmsConfig
 
+RECEIPT_NAME = "message"
+"""Field of a status callback's address that names the try it is about."""
+
 _log = logging.getLogger(__name__)
 _SUCCESS = range(200, 300)
 # More texts than anybody gets between a first try and its repetition.
@@ -59,8 +62,7 @@ class TwilioMessages:
             self._from["messaging_service_sid"] = config.messaging_service_sid
         if config.sender is not None:
             self._from["from_"] = phone_number(config.sender)
-        if config.status_callback is not None:
-            self._from["status_callback"] = config.status_callback
+        self._status_callback = config.status_callback
         self._client = Client(
             config.account_sid,
             config.auth_token.get_secret_value(),
@@ -69,13 +71,15 @@ class TwilioMessages:
             environment={"TWILIO_EDGE": ""},
         )
 
-    async def create(self, to: str, body: str, validity: int | None = None) -> Queued:
+    async def create(self, to: str, body: str, validity: int | None = None, receipt_name: str | None = None) -> Queued:
         """Hand one text to Twilio, once.
 
         Args:
             to: Number in E.164 form.
             body: The text.
             validity: Seconds after which Twilio throws away a text it could not pass on; None for its own default.
+            receipt_name: What its callbacks call this text besides its SID, which we learn after it is on its way;
+                None for nothing.
 
         Raises:
             Refused: Twilio does not take it.
@@ -83,8 +87,11 @@ class TwilioMessages:
             AnswerLost: Twilio may have taken it.
         """
         try:
-            limit = {} if validity is None else {"validity_period": validity}
-            made = await self._client.messages.create_async(to=to, body=body, **self._from, **limit)
+            more: dict[str, Any] = {} if validity is None else {"validity_period": validity}
+            if self._status_callback is not None:
+                named = f"?{RECEIPT_NAME}={receipt_name}" if receipt_name is not None else ""
+                more["status_callback"] = self._status_callback + named
+            made = await self._client.messages.create_async(to=to, body=body, **self._from, **more)
         except (TwilioException, ValueError, TypeError, AttributeError) as reason:
             # It said yes, but not in Twilio's words.
             raise AnswerLost(f"the answer cannot be read ({type(reason).__name__})") from reason

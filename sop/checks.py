@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from sop.actions import ActionSpec
@@ -11,9 +11,10 @@ from sop.durations import format_duration
 from sop.errors import Problem
 from sop.expressions import expressions
 from sop.loader import LoadedSop
-from sop.model import SEVERITIES, Sla, Sop, Task
+from sop.model import SEVERITIES, Rung, Sla, Sop, Task
 from sop.owners import parse_owner
 from sop.paths import Path
+from sop.times import APPRISE, CHANNELS
 from sop.wording import did_you_mean, shown
 
 _Finding = tuple[Path, str, str]
@@ -40,6 +41,7 @@ def check(
     findings = [
         *_roles(sop, roles),
         *_hours(sop, calendars),
+        *_channels(sop),
         *_actions(sop, actions),
         *_parameters(sop, specs or {}),
         *_slas(sop),
@@ -64,6 +66,16 @@ def _hours(sop: Sop, calendars: AbstractSet[str]) -> Iterator[_Finding]:
     if sop.hours is not None and sop.hours not in calendars:
         step = f"{did_you_mean(sop.hours, calendars, 'calendars')} Calendars are in calendars.yaml, beside your SOPs."
         yield ("hours",), f"There is no calendar {sop.hours!r}.", step
+
+
+def _channels(sop: Sop) -> Iterator[_Finding]:
+    ladders: list[tuple[Path, Sequence[Rung]]] = [(("escalation",), sop.escalation)]
+    ladders += [((*path, "escalation"), task.escalation or ()) for path, task in _tasks(sop)]
+    for path, rungs in ladders:
+        for number, rung in enumerate(rungs):
+            if rung.via is not None and rung.via not in CHANNELS and not rung.via.startswith(APPRISE):
+                step = f"{did_you_mean(rung.via, CHANNELS, 'channels')} A target of your own is {APPRISE}NAME."
+                yield (*path, number, "via"), f"There is no channel {rung.via!r}.", step
 
 
 def _rules(sop: Sop) -> Iterator[tuple[Path, str]]:

@@ -132,6 +132,12 @@ def names(text: str) -> frozenset[str]:
     return _condition(text).names
 
 
+def roots(*given: object) -> frozenset[str]:
+    """Return which values of the scope conditions and parameters may name: rather one too many than one too few."""
+    words = str(given)
+    return frozenset(root for root in ROOTS if root in words)
+
+
 def parameters(with_: Mapping[str, object], scope: Scope) -> dict[str, Json]:
     """Return an action's parameters: every text in `with:` is an expression, the rest is itself.
 

@@ -39,7 +39,7 @@ _PATTERNS: dict[str, tuple[str, str]] = {
         "{shown} is nobody whom a rung reaches.",
         "Write owner, backup, owner.manager, on-call, case-owner, role:ROLE or user:HANDLE.",
     ),
-    "via": ("{shown} is not a channel.", "Write the name of a channel, such as email or sms."),
+    "via": ("{shown} is not a channel.", "Write the name of a channel, such as email, sms or apprise:NAME."),
     "met_by": ("{shown} is not a key.", "Write the key of the task whose end meets the deadline."),
     "depends_on": ("{shown} is not a key.", "Write the key of a task of the same stage."),
     "form": (

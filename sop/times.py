@@ -15,7 +15,10 @@ RUNG_PATTERN = (
     r"^(owner|owner\.manager|backup|on-call|case-owner"
     r"|role:[a-z][a-z0-9_-]{0,39}|user:[A-Za-z0-9][A-Za-z0-9._@-]{0,63})$"
 )
-CHANNEL_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
+CHANNEL_PATTERN = r"^([a-z][a-z0-9-]{0,39}|apprise:[a-z0-9][a-z0-9_-]{0,31})$"
+APPRISE = "apprise:"
+CHANNELS = ("email", "sms", "pagerduty", "slack", "teams")
+"""The channels there are, besides the targets that an installation names for itself: `apprise:NAME`."""
 START_PATTERN = r"^(opened|[a-z][a-z0-9_-]{0,39}\.[a-z][a-z0-9_]{0,39})$"
 
 
@@ -105,7 +108,7 @@ class Rung(Element):
     to: Annotated[str, Field(pattern=RUNG_PATTERN)]
     """Who: `owner`, `backup`, `owner.manager`, `on-call`, `case-owner`, `role:ROLE` or `user:HANDLE`."""
     via: Annotated[str, Field(pattern=CHANNEL_PATTERN)] | None = None
-    """By which channel, such as `sms`; without it, by those that the case's severity asks for."""
+    """By which channel: `sms`, `slack`, `apprise:NAME`; without it, by those that the case's severity asks for."""
 
 
 Ladder = Annotated[tuple[Rung, ...], Field(strict=False, max_length=20)]

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from notifiers.contract import Message, Outcome
+from notifiers.contract import Found, Message, NotAsked, Outcome
 
 LOST = "lost"
 """What to do to a try: take the message, and lose the answer."""
@@ -21,6 +21,7 @@ class PostOffice:
         can_find: Whether it can be asked.
         has: Messages it took, in order.
         answers: What to answer to the next tries, one each: an outcome, `LOST`, or an event to wait for first.
+        silent: Whether it cannot be asked just now.
         asked: How often it was asked for a message.
         tries: How often it was to take one; `trying` is set at the first.
     """
@@ -29,6 +30,7 @@ class PostOffice:
     can_find: bool = True
     has: list[Message] = field(default_factory=list)
     answers: list[Outcome | str | asyncio.Event] = field(default_factory=list)
+    silent: bool = False
     asked: int = 0
     tries: int = 0
     deadline: timedelta = timedelta(seconds=5)
@@ -46,12 +48,14 @@ class PostOffice:
         self.has.append(message)
         return Outcome.unknown("the answer was lost") if told == LOST else Outcome.ok(f"<{len(self.has)}>")
 
-    async def find(self, message: Message, since: datetime) -> Outcome | None:
+    async def find(self, message: Message, since: datetime) -> Found | NotAsked | None:
         """Say whether it has the message."""
         self.asked += 1
+        if self.silent:
+            return NotAsked("nobody is at the counter")
         for number, one in enumerate(self.has, 1):
             if one.dedup_key == message.dedup_key:
-                return Outcome.ok(f"<{number}>")
+                return Found(f"<{number}>", "sent")
         return None
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,13 +40,20 @@ def program() -> Path:
         return found
     if (npm := shutil.which("npm")) is None:
         raise PrismMissing("No Prism, and no npm to fetch it")
-    command = [npm, "install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(
-        [*command, f"@stoplight/prism-cli@{VERSION}"], capture_output=True, text=True, check=False, timeout=300
-    )
-    if done.returncode != 0 or not found.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        raise PrismMissing(f"npm could not fetch Prism {VERSION}: {done.stderr[-500:]}")
+    # Apart, and put in its place when it is whole: two runs of the tests may fetch it at once.
+    with tempfile.TemporaryDirectory(prefix="prism-", dir=sys.prefix) as apart:
+        command = [npm, "install", "--prefix", apart, "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(
+            [*command, f"@stoplight/prism-cli@{VERSION}"], capture_output=True, text=True, check=False, timeout=300
+        )
+        if done.returncode != 0:
+            raise PrismMissing(f"npm could not fetch Prism {VERSION}: {done.stderr[-500:]}")
+        Path(apart).chmod(0o755)
+        with contextlib.suppress(OSError):  # somebody else was first
+            Path(apart).rename(folder)
+            Path(apart).mkdir()  # for the end of the block to remove
+    if not found.exists():
+        raise PrismMissing(f"npm fetched no Prism {VERSION} that can be started")
     return found
 
 

@@ -4,13 +4,17 @@ What a person does in the Prefect UI is done here through the same API that the 
 """
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +43,7 @@ ben,Ben Analyst,ben@example.com,,,analyst;tier1,
 mia,Mia Manager,mia@example.com,,,incident-manager;manager,
 """
 
+PARTS = ("home", "prefect")
 PREFECT_WORKERS = ("casewright-worker", "process-worker")
 RELAYS_OF_TESTS = ("deaf-relay", "mute-relay")
 _PREFECT = (sys.executable, "-m", "prefect")
@@ -337,17 +342,42 @@ async def desk_at(site: Site) -> Any:
 
 @contextlib.contextmanager
 def site_in(folder: Path, *processes: str, **settings: str) -> Iterator[Site]:
-    """Yield a site that is deployed and whose processes run; end it afterwards."""
+    """Yield a site that is deployed and whose processes run; end it afterwards.
+
+    One with the usual settings is a copy of another that was deployed before.
+    """
+    ready = None if settings else _deployed()
     site = Site(folder, **settings)
     try:
-        site.prepare()
+        if ready is not None:
+            for part in PARTS:
+                shutil.copytree(ready / part, folder / part)
+        else:
+            site.prepare()
         site.start("server")
-        site.deploy()
+        if ready is None:
+            site.deploy()
         for name in processes:
             site.start(name)
         yield site
     finally:
         site.stop()
+
+
+@functools.cache
+def _deployed() -> Path:
+    """Return the folder of a deployed site in which nothing runs; deploying takes as long as all else together."""
+    folder = Path(tempfile.mkdtemp(prefix="casewright-site-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    site = Site(folder)
+    try:
+        site.prepare()
+        site.start("server")
+        site.deploy()
+        site.kill("server", signal.SIGINT)  # so that its database is all in one file
+    finally:
+        site.stop()
+    return folder
 
 
 @contextlib.contextmanager

@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from errno import EISDIR
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, select
 
-from case_store.audit import exports, log_keys, succession, timestamps, verifier, witnesses
+from case_store import durable
+from case_store.audit import bundle_files, exports, verifier, witnesses
+from case_store.audit.bundle_files import Contents, Files
 from case_store.audit.checkpoints import VerifierKey
-from case_store.audit.exports import CHUNK, Selection
-from case_store.audit.ledger import stream_of
-from case_store.audit.nodes import Prover
-from case_store.errors import NotSealed
-from case_store.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditLeaf, AuditPrivate, Case
+from case_store.audit.exports import Begun, Selection
+from case_store.errors import ClocksDiffer, ErasedMeanwhile, NotSealed
+from case_store.models import AuditCheckpoint, AuditCosignature, AuditLeaf, Case
 
 if TYPE_CHECKING:
     from case_store.actor import Actor
     from case_store.blobs import Blobs
     from case_store.store import CaseStore, Tx
 
-FORMAT: Final = "casewright-bundle/1"
 _LOOK_EVERY: Final = 0.2
-_OF_EVIDENCE: Final = '"type":"evidence.'
-_HOW_TO: Final = """This bundle can be checked without Casewright, and without trusting whoever made it:
-
-    python verify.py {name} --key audit-log.vkey
-
-verify.py is in the bundle; read it, or write one of your own. The key is not here on purpose: ask for it once, on
-another way than this bundle came, and keep it. Ask for a checkpoint now and then, too (casewright audit checkpoint):
-with --checkpoint FILE the verifier sees whether what was there then is still there.
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """What was written: the number of events, of files of evidence, and the size of the tree that is signed.
+    """What was written: the number of events, the files of evidence, and the size of the tree that is signed.
 
     `unwitnessed` names the witnesses that have not confirmed its checkpoint.
     """
 
     events: int
-    evidence: int
+    evidence: Files
     size: int
     unwitnessed: tuple[str, ...] = ()
 
@@ -83,17 +74,6 @@ class Wanted:
     personal: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Contents:
-    """What goes into a bundle."""
-
-    case: Case | None
-    export: str
-    page: bytes | None
-    checkpoint: AuditCheckpoint
-    confirmed: tuple[AuditCosignature, ...]
-
-
 async def write(
     store: CaseStore,
     out: Path,
@@ -104,6 +84,7 @@ async def write(
     seal: Callable[[], Awaitable[object]],
     wait: Wait = Wait(),
     request_id: str | None = None,
+    wrote: Callable[[str], object] = lambda _what: None,
 ) -> Bundled:
     """Write a bundle of everything, or of one case; a file that is there is replaced once the new one is whole.
 
@@ -116,37 +97,85 @@ async def write(
         seal: Is called until the export is in the signed tree; does nothing where a relay does it.
         wait: How long to wait for that, and for whom else.
         request_id: The request that the event names.
+        wrote: Is called with the name of each kind of thing, whenever one is written.
 
     Raises:
         NotSealed: No relay has taken the export into the tree in time.
-        OSError: The file cannot be written.
+        ClocksDiffer: The checkpoint that holds it is of quite another time than `at`.
+        ErasedMeanwhile: Personal values that the export was to disclose are gone.
+        OSError: The file cannot be written; if that shows at once, nothing is on record.
     """
-    case, blobs = wanted.case, wanted.blobs
-    page = await _page(store, wanted)
-    facts = {} if page is None else {"report": sha256(page).hexdigest()}
-    selection = Selection(case=case)
-    begun = await exports.begin(store, selection, "bundle", by=by, at=at, request_id=request_id, facts=facts)
-    export = begun.event_id
-    checkpoint = await _sealed(store, export, seal, wait.seconds)
-    contents = _Contents(case, export, page, *await _witnessed(store, export, checkpoint, wait))
-    part = out.with_name(f".{out.name}.part")
+    with _new_zip(out) as archive:
+        page = await _page(store, wanted)
+        begun, told = await _begin(store, wanted, page, by=by, at=at, request_id=request_id)
+        checkpoint = await _sealed(store, begun.event_id, seal, wait.seconds)
+        confirmed = await _witnessed(store, begun.event_id, checkpoint, wait)
+        contents = Contents(wanted.case, begun, page, *confirmed, wrote)
+        _require_same_time(contents.checkpoint, at)
+        async with store.reading() as tx:
+            written = await bundle_files.write_events(tx, archive, contents)
+            await bundle_files.write_keys(tx, archive, contents.checkpoint)
+            await bundle_files.write_timestamp(tx, archive, contents.checkpoint)
+            if wanted.personal and await bundle_files.write_disclosures(tx, archive, contents) != told:
+                raise ErasedMeanwhile
+        files = Files()
+        if wanted.blobs is not None:
+            there = written.evidence - written.erased
+            files = await bundle_files.write_evidence(archive, there, wanted.blobs, wrote)
+        with_evidence = wanted.blobs is not None
+        bundle_files.write_rest(archive, contents, out.name, at, written.events, with_evidence=with_evidence)
+    by_whom = {one.witness for one in contents.confirmed}
+    unwitnessed = tuple(key.name for key in wait.witnesses if str(key) not in by_whom)
+    return Bundled(written.events, files, contents.checkpoint.size, unwitnessed)
+
+
+@contextmanager
+def _new_zip(out: Path) -> Iterator[ZipFile]:
+    """Give a zip beside `out`, for its owner's eyes, that takes its place once it is whole."""
+    if out.is_dir():
+        raise IsADirectoryError(EISDIR, "it is a folder", str(out))
+    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
+    part = Path(name)
     try:
-        with ZipFile(part, "w", ZIP_DEFLATED) as archive:
-            async with store.reading() as tx:
-                events, evidence = await _write_events(tx, archive, contents)
-                await _write_keys(tx, archive, contents.checkpoint)
-                await _write_timestamp(tx, archive, contents.checkpoint)
-                if wanted.personal:
-                    await _write_disclosures(tx, archive, contents)
-            if blobs is not None:
-                await _write_evidence(archive, evidence, blobs)
-            _write_rest(archive, contents, out.name, at, events, with_evidence=blobs is not None)
+        with os.fdopen(handle, "wb") as file:
+            with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+                yield archive
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(out)
+        durable.sync_folder(out.parent)
     finally:
         part.unlink(missing_ok=True)
-    confirmed = {one.witness for one in contents.confirmed}
-    unwitnessed = tuple(key.name for key in wait.witnesses if str(key) not in confirmed)
-    return Bundled(events, len(evidence) if blobs else 0, contents.checkpoint.size, unwitnessed)
+
+
+async def _begin(
+    store: CaseStore, wanted: Wanted, page: bytes | None, *, by: Actor, at: datetime, request_id: str | None
+) -> tuple[Begun, int]:
+    """Put the export on record with what it takes along; return also how many personal values that are."""
+    told: dict[str, object] = {} if page is None else {"report": sha256(page).hexdigest()}
+
+    async def take(tx: Tx) -> dict[str, object]:
+        told.update(await _told(tx, wanted))
+        return told
+
+    selection = Selection(case=wanted.case)
+    begun = await exports.begin(store, selection, "bundle", by=by, at=at, request_id=request_id, facts=take)
+    return begun, int(str(told.get("disclosures", 0)))
+
+
+async def _told(tx: Tx, wanted: Wanted) -> dict[str, object]:
+    """Return what the event says that the bundle takes along; a verifier believes nobody else."""
+    told: dict[str, object] = {"evidence": wanted.blobs is not None, "personal": wanted.personal}
+    if wanted.personal:
+        told["disclosures"] = await bundle_files.count_disclosures(tx, wanted.case)
+    return told
+
+
+def _require_same_time(checkpoint: AuditCheckpoint, at: datetime) -> None:
+    if abs(checkpoint.at - at) > verifier.FARTHEST_APART:
+        raise ClocksDiffer(
+            f"it is {at:%Y-%m-%d %H:%M} UTC here, and its checkpoint is of {checkpoint.at:%Y-%m-%d %H:%M}"
+        )
 
 
 async def _page(store: CaseStore, wanted: Wanted) -> bytes | None:
@@ -207,115 +236,3 @@ async def _confirmed_by_all(
         if checkpoint is None:
             return None
         return checkpoint, tuple(await witnesses.cosignatures(tx, checkpoint.id))
-
-
-async def _write_keys(tx: Tx, archive: ZipFile, checkpoint: AuditCheckpoint) -> None:
-    """Write the statements that lead from the log's first key to the one that signed the checkpoint."""
-    if statements := await log_keys.statements(tx, until_signer_of=checkpoint.note):
-        archive.writestr("keys.txt", succession.joined(statements))
-
-
-async def _write_timestamp(tx: Tx, archive: ZipFile, checkpoint: AuditCheckpoint) -> None:
-    """Write the newest time stamp, what it stamps, and the proof that the checkpoint's tree begins with that."""
-    newest = await timestamps.newest_of(tx, up_to=checkpoint.size)
-    if newest is None:
-        return
-    stamp, size = newest
-    stamped = await tx.session.get_one(AuditCheckpoint, stamp.checkpoint_id)
-    path = await Prover(tx).consistency(size, checkpoint.size)
-    archive.writestr("timestamp.txt", stamped.note)
-    archive.writestr("timestamp.tsr", stamp.response)
-    archive.writestr("timestamp-proof.json", json.dumps([one.hex() for one in path]) + "\n")
-
-
-async def _write_events(tx: Tx, archive: ZipFile, contents: _Contents) -> tuple[int, set[str]]:
-    """Write the events and their proofs; return how many there are, and the digests of the evidence they name."""
-    size, case = contents.checkpoint.size, contents.case
-    count, places, digests = 0, array("Q"), set[str]()
-    with archive.open("events.jsonl", "w", force_zip64=True) as out:
-        async for row in _rows(tx, _wanted(case, size)):
-            _line(out, row.body)
-            count += 1
-            if _OF_EVIDENCE in row.body and (digest := verifier.evidence_in(json.loads(row.body))) is not None:
-                digests.add(digest)
-            if case is not None:
-                places.append(row.idx)
-                if row.event_id == contents.export:
-                    break
-    if case is not None:
-        prover = Prover(tx)
-        with archive.open("proofs.jsonl", "w", force_zip64=True) as out:
-            for place in places:
-                path = await prover.inclusion(place, size)
-                _line(out, json.dumps({"index": place, "path": [one.hex() for one in path]}))
-    return count, digests
-
-
-def _wanted(case: Case | None, size: int) -> Select[int, str, str]:
-    joined = select(AuditLeaf.idx, AuditEvent.event_id, AuditEvent.body).join(
-        AuditEvent, AuditEvent.event_id == AuditLeaf.event_id
-    )
-    if case is None:
-        return joined.where(AuditLeaf.idx < size).order_by(AuditLeaf.idx)
-    return joined.where(AuditLeaf.idx < size, AuditEvent.stream == stream_of(case)).order_by(AuditEvent.id)
-
-
-async def _rows(tx: Tx, wanted: Select[int, str, str]) -> AsyncIterator[Row[int, str, str]]:
-    result = await tx.session.stream(wanted.execution_options(yield_per=CHUNK))
-    async for row in result:
-        yield row
-
-
-async def _write_disclosures(tx: Tx, archive: ZipFile, contents: _Contents) -> None:
-    """Write what is disclosed of the events, in the order of the events."""
-    size, case = contents.checkpoint.size, contents.case
-    joined = (
-        select(AuditPrivate.event_id, AuditPrivate.disclosure)
-        .join(AuditLeaf, AuditLeaf.event_id == AuditPrivate.event_id)
-        .join(AuditEvent, AuditEvent.event_id == AuditPrivate.event_id)
-        .where(AuditLeaf.idx < size)
-    )
-    if case is None:
-        wanted = joined.order_by(AuditLeaf.idx, AuditPrivate.pointer)
-    else:
-        last = select(AuditEvent.id).where(AuditEvent.event_id == contents.export).scalar_subquery()
-        of_case = joined.where(AuditEvent.stream == stream_of(case), AuditEvent.id <= last)
-        wanted = of_case.order_by(AuditEvent.id, AuditPrivate.pointer)
-    with archive.open("disclosures.jsonl", "w", force_zip64=True) as out:
-        async for row in await tx.session.stream(wanted.execution_options(yield_per=CHUNK)):
-            _line(out, json.dumps({"event_id": row.event_id, "disclosure": row.disclosure}))
-
-
-async def _write_evidence(archive: ZipFile, digests: Iterable[str], blobs: Blobs) -> None:
-    for digest in sorted(digests):
-        with suppress(FileNotFoundError):  # erased; the verifier knows by the events whether it should be there
-            await asyncio.to_thread(archive.write, blobs.path(digest), f"evidence/{digest}")
-
-
-def _write_rest(
-    archive: ZipFile, contents: _Contents, name: str, at: datetime, events: int, *, with_evidence: bool
-) -> None:
-    case = contents.case
-    manifest = {
-        "format": FORMAT,
-        "scope": "case" if case else "all",
-        "case": case.number if case else None,
-        "stream": stream_of(case) if case else None,
-        "events": events,
-        "export": contents.export,
-        "with_evidence": with_evidence,
-        "with_personal": "disclosures.jsonl" in archive.namelist(),
-        "at": at.isoformat(),
-    }
-    archive.writestr("manifest.json", json.dumps(manifest, indent=1) + "\n")
-    lines = "".join(one.line for one in contents.confirmed)
-    archive.writestr("checkpoint.txt", contents.checkpoint.note + lines)
-    archive.writestr("verify.py", Path(verifier.__file__).read_bytes())
-    if contents.page is not None:
-        archive.writestr("report.html", contents.page)
-    archive.writestr("README.txt", _HOW_TO.format(name=name))
-
-
-def _line(out: IO[bytes], text: str) -> None:
-    out.write(text.encode())
-    out.write(b"\n")

@@ -9,25 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from case_store.audit import private
-from case_store.audit.events import Event, Place
+from case_store.audit.events import COLUMNS, Event, Place
 from case_store.audit.merkle import leaf_hash
+from case_store.audit.prepared import Prepared
 from case_store.models import AuditEvent, AuditStream, Base
 
 _EVENTS = Base.metadata.tables[AuditEvent.__tablename__]
 _STREAMS = Base.metadata.tables[AuditStream.__tablename__]
 
 # Made once: they are part of every change, and making a statement takes longer than executing it.
-_INSERT: Final = insert(_EVENTS)
-_HEADS: Final = (
-    select(_STREAMS)
-    .where(_STREAMS.c.stream.in_(bindparam("streams", expanding=True)))
-    .order_by(_STREAMS.c.stream)
-    .with_for_update()
-)
+_INSERT: Final = Prepared(_EVENTS, COLUMNS)
+_HEAD: Final = select(_STREAMS).where(_STREAMS.c.stream == bindparam("stream")).with_for_update()
 
 NOTHING = b""
 """The head of a stream that has no event yet."""
@@ -54,7 +50,7 @@ def append(connection: Connection, events: Sequence[Event], held: Heads) -> list
         row = event.row(Place(seq + 1, head or None))
         held[event.stream] = (seq + 1, row["leaf"])  # type: ignore[assignment]
         rows.append(row)
-    connection.execute(_INSERT, rows)  # a trigger queues them for the tree and moves their streams on
+    _INSERT.execute(connection, rows)  # a trigger queues them for the tree and moves their streams on
     return disclosures
 
 
@@ -68,8 +64,8 @@ def _locked_heads(connection: Connection, streams: set[str]) -> Heads:
 
 
 def _heads(connection: Connection, streams: Iterable[str]) -> Heads:
-    rows = connection.execute(_HEADS, {"streams": sorted(streams)})
-    return {row.stream: (row.seq, row.head) for row in rows}
+    found = [row for one in sorted(streams) for row in connection.execute(_HEAD, {"stream": one})]
+    return {stream: (seq, head) for stream, seq, head in found}
 
 
 def _begin(connection: Connection, streams: Iterable[str]) -> None:

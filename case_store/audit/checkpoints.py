@@ -31,6 +31,10 @@ _NAME: Final = re.compile(r"[^\s+\u0000-\u001f\u007f]{1,200}")
 _SIGNATURE: Final = re.compile(rf"{_DASH} (\S+) (\S+)")
 
 
+_LAST_SECOND: Final = 253_402_300_799
+"""The end of the year 9999, in seconds since 1970."""
+
+
 class NoteRefused(ValueError):
     """A text is no signed note, or its signature is not that of the key."""
 
@@ -170,6 +174,8 @@ def witnessed(note: str, key: VerifierKey) -> int:
         if (name, content[:4]) == (key.name, key.key_id):
             at = int.from_bytes(content[4:12], "big")
             key.check(content[12:], cosigned(body, at))
+            if at > _LAST_SECOND:
+                raise NoteRefused(f"{key.name} tells a time that no calendar has: {at} s after 1970")
             return at
     raise NoteRefused(f"the witness {key.name} has not confirmed this checkpoint")
 

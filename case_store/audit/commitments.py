@@ -17,6 +17,7 @@ import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ ERASED: Final = "[erased]"
 _SALT_BYTES: Final = 16
 _PSEUDONYM: Final = re.compile(r"erased-[0-9a-f]{12}")
 _PARTS: Final = 3
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ def commit_to(pointer: str, value: object) -> tuple[Commitment, str]:
         pointer: Where in the body it stands.
         value: The value in its canonical form.
     """
-    salt = _encoded(secrets.token_bytes(_SALT_BYTES))
-    disclosure = _encoded(json.dumps([salt, pointer, value], ensure_ascii=False, separators=(",", ":")).encode())
+    salt = secrets.token_urlsafe(_SALT_BYTES)
+    disclosure = _encoded(_encode([salt, pointer, value]).encode())
     return Commitment(digest(disclosure)), disclosure
 
 
@@ -83,6 +85,7 @@ def opened(disclosure: str) -> tuple[str, Any]:
     return content[1], content[2]
 
 
+@lru_cache(maxsize=4096)  # the steps are names of columns and facts, and few
 def pointer(*steps: str | int) -> str:
     """Return the JSON pointer of these steps."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)

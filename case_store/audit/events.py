@@ -27,6 +27,23 @@ from case_store.errors import NotCanonical, UnattributedChange, UntimedChange
 
 SCHEMA_VERSION = 3
 GREATEST_INTEGER = 2**53 - 1
+COLUMNS = (
+    "event_id",
+    "stream",
+    "ts",
+    "type",
+    "entity_type",
+    "entity_id",
+    "entity_version",
+    "actor_kind",
+    "actor_id",
+    "request_id",
+    "schema_v",
+    "body",
+    "seq",
+    "leaf",
+)
+"""The columns of `audit_events` that `Event.row` fills."""
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
@@ -137,6 +154,8 @@ def canonical(value: object, where: str) -> Json:
     Raises:
         NotCanonical: The value is of another type, or is no number (NaN, infinity).
     """
+    if type(value) is str:  # most of what there is
+        return clean_text(value)
     match value:
         case None | bool() | int() | float() | str() | datetime():
             return _scalar(value, where)

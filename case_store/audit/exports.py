@@ -6,9 +6,9 @@ selection: so the end of a whole export says what it is, of what, and who made i
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
 from types import MappingProxyType
@@ -21,17 +21,16 @@ from case_store.audit import private
 from case_store.audit.events import rfc3339
 from case_store.audit.formats import FORMATS, Format, Names, Record
 from case_store.audit.ledger import stream_of
+from case_store.audit.names import KnownNames
 from case_store.errors import NoSuchExport
 from case_store.ids import new_id
-from case_store.models import AuditEvent, AuditLeaf, Case, Person
+from case_store.models import AuditEvent, AuditLeaf, Case
 
 if TYPE_CHECKING:
     from case_store.store import CaseStore, Tx
 
 CHUNK: Final = 500
 """Events in memory during an export."""
-
-_MOST_NAMES: Final = 10_000
 
 # On PostgreSQL ids are given out before the commit. This waits until all who have one are done, so that an export has
 # no gaps; those who come later wait until the export is on record, not until it is written.
@@ -160,18 +159,37 @@ async def begin(
     by: Actor,
     at: datetime,
     request_id: str | None = None,
-    facts: Mapping[str, object] = MappingProxyType({}),
+    facts: Mapping[str, object] | Callable[[Tx], Awaitable[Mapping[str, object]]] = MappingProxyType({}),
 ) -> Begun:
-    """Put on record that somebody exports these events in this form, with what else there is to say about it."""
+    """Put on record that somebody exports these events in this form, with what else there is to say about it.
+
+    In the stream of each restricted case that is in it, too: before the event of the export, which is its last. What
+    `facts` finds out when it is a function is so at the event: nobody else writes events meanwhile.
+    """
     event_id = new_id()
-    told = {**selection.facts(), "format": form, **facts}
     async with store.transaction(request_id) as tx:
         if store.url.drivername.startswith("postgresql"):
             await tx.session.execute(_NO_ONE_IN_BETWEEN)
+        for case_id in await _restricted(tx, selection):
+            tx.record("case.read", None, by=by, at=at, case=case_id, facts={"export": event_id})
+        more = await facts(tx) if callable(facts) else facts
+        told = {**selection.facts(), "format": form, **more}
         tx.record("audit.exported", None, by=by, at=at, case=selection.case, facts=told, event_id=event_id)
         await tx.flush()
         last = (await tx.session.scalars(_place(event_id))).one()
     return Begun(event_id, last)
+
+
+async def _restricted(tx: Tx, selection: Selection) -> Sequence[str]:
+    """Return the ids of the restricted cases that are in a selection; that of one case has its event there anyway."""
+    if selection.case is not None:
+        return []
+    ids = (await tx.session.scalars(select(Case.id).where(Case.restricted_to.is_not(None)))).all()
+    of_stream = {stream_of(None, case_id): case_id for case_id in ids}
+    if not of_stream:
+        return []
+    wanted = selection.narrow(select(AuditEvent.stream)).where(AuditEvent.stream.in_(of_stream)).distinct()
+    return sorted(of_stream[stream] for stream in await tx.session.scalars(wanted))
 
 
 async def resume(
@@ -201,15 +219,19 @@ async def lines(
     before = selection.narrow(_columns(bare=bare)).where(AuditEvent.id > after, AuditEvent.id < begun.last)
     itself = _columns(bare=bare).where(AuditEvent.id > after, AuditEvent.id == begun.last)
     async with store.reading() as tx:
-        names = _KnownNames()
+        names = KnownNames()
         for query in (before, itself):
             async for rows in await _chunks(tx, query):
-                known = Names() if bare else await names.of(tx, rows)
+                known = Names() if bare else await names.of(tx, map(_of, rows))
                 shown = personal and not bare
                 bodies = await private.read(tx, [row.body for row in rows], gone=None) if shown else repeat(None)
                 for row, body in zip(rows, bodies, strict=False):
                     line = form.line(Record.of(row.body, row.leaf, None if bare else row.idx, known, body))
                     yield row.id, line and line + form.line_end
+
+
+def _of(row: Row[Any]) -> tuple[str, Actor]:
+    return row.stream, Actor(row.actor_kind, row.actor_id)
 
 
 def _place(event_id: str) -> Select[int]:
@@ -228,26 +250,3 @@ async def _chunks(tx: Tx, query: Select[Any]) -> AsyncIterator[Sequence[Row[Any]
     in_order = query.order_by(AuditEvent.id).execution_options(yield_per=CHUNK)
     chunks: AsyncIterator[Sequence[Row[Any]]] = (await tx.session.stream(in_order)).partitions()
     return chunks
-
-
-@dataclass(slots=True)
-class _KnownNames:
-    """The names that were looked up so far; forgotten when there are too many."""
-
-    handles: dict[str, str] = field(default_factory=dict)
-    cases: dict[str, int] = field(default_factory=dict)
-
-    async def of(self, tx: Tx, rows: Sequence[Row[Any]]) -> Names:
-        """Return the names of those who are in these rows; what has no name is looked up once."""
-        if len(self.handles) + len(self.cases) > _MOST_NAMES:
-            self.handles, self.cases = {}, {}
-        streams = [row.stream.partition("/") for row in rows]
-        people = {row.actor_id for row in rows if row.actor_kind == "person"}
-        people |= {one for kind, _, one in streams if kind == "person"}
-        if missing := people - self.handles.keys():
-            found = await tx.session.execute(select(Person.id, Person.handle).where(Person.id.in_(missing)))
-            self.handles |= {row.id: row.handle for row in found}
-        if absent := {one for kind, _, one in streams if kind == "case"} - self.cases.keys():
-            numbers = await tx.session.execute(select(Case.id, Case.number).where(Case.id.in_(absent)))
-            self.cases |= {row.id: row.number for row in numbers}
-        return Names(self.handles, self.cases)

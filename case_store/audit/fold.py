@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import inspect, select
+from sqlalchemy import func, inspect, or_, select
 
 from case_store.audit import private
 from case_store.audit.events import Json, canonical
@@ -41,13 +41,14 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row, or a column of it, that is not what its events say."""
+    """A row, or a column of it, that is not what its events say; `cases` are those that it belongs to, by either."""
 
     type: str
     id: str
     column: str | None
     table: object
     events: object
+    cases: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         what = f"{self.type} {self.id}"
@@ -55,10 +56,21 @@ class Difference:
             return f"{what}: {self.table}, and by its events {self.events}"
         return f"{what}: {self.column} is {_short(self.table)}, and by its events {_short(self.events)}"
 
+    def without_content(self) -> str:
+        """Return it in words that show nothing of what the row says."""
+        if self.column is None:
+            return str(self)
+        return f"{self.type} {self.id}: {self.column} is not what its events say"
 
-def fold(bodies: Iterable[Mapping[str, Any]]) -> dict[str, Folded]:
-    """Return the rows that these events make, by their ids; events that change nothing are left aside."""
-    rows: dict[str, Folded] = {}
+
+def fold(bodies: Iterable[Mapping[str, Any]], onto: dict[str, Folded] | None = None) -> dict[str, Folded]:
+    """Return the rows that these events make, by their ids; events that change nothing are left aside.
+
+    Args:
+        bodies: The bodies of the events, in their order.
+        onto: What earlier events have made; it is changed.
+    """
+    rows: dict[str, Folded] = {} if onto is None else onto
     for body in bodies:
         entity = body["entity"]
         if entity is None or entity["version"] is None:
@@ -75,19 +87,25 @@ async def replay(
 ) -> tuple[int, dict[str, Folded]]:
     """Return a case as it was: the number of its last event by then, and its rows.
 
+    Events are taken in their order, up to the first that is later than `until`: where a clock went back, one that tells
+    an earlier time comes after it, and leaving single events out would show what never was.
+
     Args:
         tx: The transaction.
         case: The case.
         until: The moment; None for now.
         seq: The number of the last event to take; None for all.
     """
-    wanted = select(AuditEvent.body).where(AuditEvent.stream == stream_of(case)).order_by(AuditEvent.id)
+    of_case = AuditEvent.stream == stream_of(case)
+    wanted = select(AuditEvent.body).where(of_case).order_by(AuditEvent.id)
     if until is not None:
-        wanted = wanted.where(AuditEvent.ts <= until)
+        later = select(func.min(AuditEvent.id)).where(of_case, AuditEvent.ts > until).scalar_subquery()
+        wanted = wanted.where(or_(later.is_(None), AuditEvent.id < later))
     if seq is not None:
-        wanted = wanted.limit(seq)
+        wanted = wanted.where(or_(AuditEvent.seq.is_(None), AuditEvent.seq <= seq)).limit(seq)
     bodies = await private.read(tx, (await tx.session.scalars(wanted)).all())
-    return len(bodies), fold(bodies)
+    last = bodies[-1].get("seq", len(bodies)) if bodies else 0  # events of schema version 1 have no number
+    return last, fold(bodies)
 
 
 async def differences(tx: Tx) -> AsyncIterator[Difference]:
@@ -103,7 +121,7 @@ async def _of_table(tx: Tx, kind: type[Audited]) -> AsyncIterator[Difference]:
     while rows := (await tx.session.scalars(select(kind).where(kind.id > last).order_by(kind.id).limit(_CHUNK))).all():
         told = await _told(tx, kind.entity_type, [row.id for row in rows])
         for row in rows:
-            for one in _compared(row, told.get(row.id)):
+            for one in compared(row, told.get(row.id)):
                 yield one
         last = rows[-1].id
         tx.session.expunge_all()
@@ -127,16 +145,25 @@ async def _told(tx: Tx, entity_type: str, ids: Sequence[str]) -> dict[str, Folde
     return fold(ordered)
 
 
-def _compared(row: Audited, told: Folded | None) -> Iterable[Difference]:
+def compared(row: Audited, told: Folded | None) -> Iterable[Difference]:
+    """Yield in what a row differs from what its events make; None: they make none."""
+    cases = frozenset(_cases_of(row, told))
     if told is None:
-        yield Difference(row.entity_type, row.id, None, "it is in its table", "it does not exist")
+        yield Difference(row.entity_type, row.id, None, "it is in its table", "it does not exist", cases)
         return
     if row.version != told.version:
-        yield Difference(row.entity_type, row.id, "version", row.version, told.version)
+        yield Difference(row.entity_type, row.id, "version", row.version, told.version, cases)
     for name in inspect(type(row)).column_attrs.keys():  # noqa: SIM118 -- not a mapping: iterating gives the attributes
         value = canonical(getattr(row, name), name)
         if name not in _NOT_TOLD and value != told.values.get(name):
-            yield Difference(row.entity_type, row.id, name, value, told.values.get(name))
+            yield Difference(row.entity_type, row.id, name, value, told.values.get(name), cases)
+
+
+def _cases_of(row: Audited, told: Folded | None) -> Iterable[str]:
+    if isinstance(row, Case):
+        return (row.id,)
+    by_events = told.values.get("case_id") if told else None
+    return (str(one) for one in (getattr(row, "case_id", None), by_events) if one)
 
 
 def _short(value: object) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NoReturn
+from functools import cache
+from typing import NoReturn
 
 from sqlalchemy import Delete, Insert, TextClause, TextualSelect, Update, event, inspect, select
 from sqlalchemy.orm import FromStatement, ORMExecuteState, Session, UOWTransaction
 from sqlalchemy.schema import ExecutableDDLElement
 
-from case_store.audit import commitments, private
+from case_store.audit import commitments, private, telling
 from case_store.audit.chain import append
 from case_store.audit.commitments import Personal
 from case_store.audit.events import Event
@@ -32,15 +33,8 @@ from case_store.errors import (
 from case_store.models import (
     Audited,
     AuditEvent,
-    AuditKey,
-    AuditSink,
     Base,
-    Breaker,
-    IdempotencyKey,
-    OutboxEntry,
     Person,
-    SignOffCode,
-    SopDocument,
     WrittenOnce,
 )
 
@@ -92,8 +86,9 @@ def ledger_of(session: Session) -> Ledger:
     return ledger
 
 
-def write_declared(session: Session) -> None:
-    """Write the events that no flush has written, because no row changed with them."""
+def write_changes(session: Session) -> None:
+    """Write what was changed, and the events that no flush writes because no row changes with them."""
+    session.flush()
     ledger = ledger_of(session)
     _insert(session, [declared.event(ledger.request_id, None, {}) for declared in ledger.take()])
 
@@ -102,12 +97,19 @@ def write_disclosures(session: Session) -> None:
     """Write the disclosures that the transaction has gathered."""
     ledger = ledger_of(session)
     rows, ledger.disclosures = ledger.disclosures, []
-    private.write(session.connection(), rows)
+    if rows:
+        private.write(session.connection(), rows)
+
+
+def write_all(session: Session) -> None:
+    """Write everything, the disclosures too: the end of a transaction."""
+    write_changes(session)
+    write_disclosures(session)
 
 
 @event.listens_for(GuardedSession, "before_flush")
 def _before_flush(session: Session, _context: UOWTransaction, _instances: object) -> None:
-    changing = [row for row in (*session.new, *session.dirty) if row in session.new or session.is_modified(row)]
+    changing = [*session.new, *(row for row in session.dirty if telling.is_modified(row))]
     if not changing and not session.deleted:
         return
     ledger = ledger_of(session)
@@ -124,69 +126,14 @@ def _before_flush(session: Session, _context: UOWTransaction, _instances: object
 def _require_told(changing: Iterable[object], declared: Sequence[Declared]) -> None:
     """Refuse rows that change without an event: audited ones, and others that only the facts of an event tell of."""
     told = {id(entry.entity) for entry in declared}
-    facts = [(name, entry.facts[name]) for entry in declared for name in _TELLING & entry.facts.keys()]
+    facts = [(name, entry.facts[name]) for entry in declared for name in telling.FACTS & entry.facts.keys()]
     untold = [row for row in changing if id(row) not in told and _needs_telling(row, facts)]
     if untold:
         raise UnauditedChange(f"no audit event for {_names(untold)}")
 
 
 def _needs_telling(row: object, facts: Sequence[tuple[str, object]]) -> bool:
-    return isinstance(row, Audited) or ((fact := _telling(row)) is not None and fact not in facts)
-
-
-_TELLING: Final = frozenset({"outbox_id", "sink", "new", "breaker", "code_id", "sha256", "reply"})
-
-
-def _telling(row: object) -> tuple[str, object] | None:  # noqa: PLR0911 - a table of kinds of rows
-    """Return the fact by which an event tells of this change; None for rows, and changes, that are bookkeeping."""
-    match row:
-        case OutboxEntry() if _decided(row):
-            return "outbox_id", row.id
-        case AuditSink() if _set_up(row):
-            return "sink", row.name
-        case Breaker() if _opened_or_closed(row):
-            return "breaker", row.channel
-        case SignOffCode() if _signs(row):
-            return "code_id", row.id
-        case AuditKey() if row.number > 1:  # the first is that of the first relay; nobody decides on it
-            return "new", row.vkey
-        case IdempotencyKey() if row.key.startswith("reply:"):
-            return "reply", row.key
-        case SopDocument():
-            return "sha256", row.digest
-        case _:
-            return None
-
-
-def _opened_or_closed(breaker: Breaker) -> bool:
-    """Tell whether a channel is left alone or works again; counting, and who tries it next, is bookkeeping."""
-    state = inspect(breaker)
-    before = next(iter(state.attrs.open_until.history.deleted or ()), None)
-    return before != breaker.open_until and state.attrs.times_open.history.has_changes()
-
-
-def _signs(code: SignOffCode) -> bool:
-    """Tell whether a code was sent, tried or used; that a newer one took its place is told with that one."""
-    state = inspect(code)
-    told = ("wrong", "verified_at", "used_at")
-    return state.key is None or any(state.attrs[name].history.has_changes() for name in told)
-
-
-def _decided(message: OutboxEntry) -> bool:
-    """Tell whether something became of a message; that somebody takes it for sending is bookkeeping."""
-    state = inspect(message)
-    if state.key is None:
-        return message.instead_of is not None
-    return state.attrs.state.history.has_changes() and message.state != "leased"
-
-
-def _set_up(sink: AuditSink) -> bool:
-    """Tell whether somebody changed what a sink gets; that it gets it, and how far it is, is bookkeeping."""
-    state = inspect(sink)
-    if state.key is None or any(state.attrs[name].history.has_changes() for name in ("fingerprint", "removed_at")):
-        return True
-    before: int | None = next(iter(state.attrs.cursor.history.deleted), None)
-    return before is not None and sink.cursor < before
+    return isinstance(row, Audited) or ((fact := telling.fact_of(row)) is not None and fact not in facts)
 
 
 def _refuse_rewriting(session: Session, changing: Iterable[object]) -> None:
@@ -214,26 +161,31 @@ def _next_version(entity: Base) -> int:
 def _changes(entity: Base) -> dict[str, tuple[object, object]]:
     """Return before and after of each changed column; also makes the new texts storable."""
     state = inspect(entity)
-    new = state.key is None
+    if state.key is None:
+        values = {name: state.dict.get(name) for name in _told_columns(type(entity))}
+        return {name: (None, _storable(entity, name, value)) for name, value in values.items() if value is not None}
     changes: dict[str, tuple[object, object]] = {}
-    for name in state.mapper.column_attrs.keys():  # noqa: SIM118 -- not a mapping: iterating gives the attributes
-        if name in _NOT_TOLD or not (new or name in state.committed_state):  # there are the changed ones
-            continue
-        history = state.attrs[name].history
+    for name in [name for name in _told_columns(type(entity)) if name in state.committed_state]:
+        history = telling.history(entity, name)
         if not history.added:
             continue
-        after = history.added[0]
-        if (cleaned := clean_json(after)) != after:
-            setattr(entity, name, cleaned)
-            after = cleaned
-        if new:
-            if after is not None:
-                changes[name] = (None, after)
-        elif not history.deleted:
+        if not history.deleted:
             raise BeforeUnknown(f"{entity!r}.{name} was set without having been loaded")
-        else:
-            changes[name] = (history.deleted[0], after)
+        changes[name] = (history.deleted[0], _storable(entity, name, history.added[0]))
     return changes
+
+
+@cache
+def _told_columns(kind: type[Base]) -> tuple[str, ...]:
+    return tuple(name for name in kind.__mapper__.column_attrs.keys() if name not in _NOT_TOLD)  # noqa: SIM118 -- not a mapping
+
+
+def _storable(entity: Base, name: str, value: object) -> object:
+    """Return the value of an attribute as both databases can keep it, and have the attribute be that."""
+    cleaned = clean_json(value)
+    if cleaned != value:
+        setattr(entity, name, cleaned)
+    return cleaned
 
 
 def _marked(session: Session, entity: Base, changes: dict[str, tuple[object, object]]) -> Changes:

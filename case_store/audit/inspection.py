@@ -1,7 +1,7 @@
 """Looks through the audit log as it lies in this database, and names everything that is not as it was written.
 
 An export only has the bodies of events. Here the columns that searches use are compared with them, every stream and the
-tree are made anew, and every checkpoint that was ever signed must fit.
+tree are made anew, and every checkpoint that was ever signed must fit; `keepsakes` has what lies beside.
 """
 
 from __future__ import annotations
@@ -9,32 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Row, Select, select
 
+from case_store.audit import keepsakes
 from case_store.audit.checkpoints import Checkpoint, NoteRefused, VerifierKey, opened
 from case_store.audit.events import rfc3339
+from case_store.audit.keepsakes import Fault
 from case_store.audit.merkle import Peaks, leaf_hash
-from case_store.models import AuditCheckpoint, AuditEvent, AuditLeaf, AuditStream, AuditTree
+from case_store.models import AuditCheckpoint, AuditEvent, AuditLeaf, AuditPending, AuditStream, AuditTree
 
 if TYPE_CHECKING:
     from case_store.store import Tx
 
 _CHUNK: Final = 1_000
-
-Kind = Literal["altered", "missing", "rolled back", "forked"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that is not as it was written; `kind` is a word of the verifier's."""
-
-    kind: Kind
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.what}"
 
 
 async def faults(
@@ -55,16 +44,31 @@ async def faults(
         seen()
         for fault in log.next(event):
             yield fault
+        if event.pending is None:
+            yield Fault("missing", f"event {event.event_id} has no place in the tree, and does not wait for one")
+    async for fault in _streams(tx, log):
+        yield fault
+    async for fault in keepsakes.faults(tx, keys):
+        yield fault
+
+
+async def _streams(tx: Tx, log: _Log) -> AsyncIterator[Fault]:
+    """Compare how far each stream has come with what is kept of it."""
+    numbered = log.numbered.copy()
     async for stream, seq, head in _rows(tx, select(AuditStream.stream, AuditStream.seq, AuditStream.head)):
+        numbered.discard(stream)
         if (found := log.heads.get(stream, (0, b""))) != (seq, head):
             yield Fault("missing", f"{stream} has had {seq} events, and {found[0]} are there, or others")
+    for stream in sorted(numbered):
+        yield Fault("missing", f"{stream} has {log.heads[stream][0]} events, and how far it came is not kept")
 
 
 @dataclass(slots=True)
 class _Log:
-    """How far each stream has come."""
+    """How far each stream has come, and which have events with numbers; those of schema version 1 are older."""
 
     heads: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    numbered: set[str] = field(default_factory=set)
 
     def next(self, row: Row[*tuple[Any, ...]]) -> Iterator[Fault]:
         """Yield what is wrong with the next event of its stream."""
@@ -82,6 +86,10 @@ class _Log:
             yield Fault("altered", f"{name}: its columns {', '.join(wrong)} are not what its body says")
         if place and place != (seq + 1, head.hex() or None):
             yield Fault("missing", f"{name} is number {place[0]} by its body, and does not follow number {seq}")
+        if place:
+            self.numbered.add(row.stream)
+        elif self.numbered:
+            yield Fault("altered", f"{name} has no number, and one before it has: it was put in by hand")
 
 
 def _wrong_columns(row: Row[*tuple[Any, ...]], body: Mapping[str, Any]) -> Iterator[str]:
@@ -131,6 +139,17 @@ async def _tree(
             yield fault
     async for fault in checkpoints.rest(peaks.size):
         yield fault
+    async for fault in _kept(tx, peaks):
+        yield fault
+
+
+async def _kept(tx: Tx, peaks: Peaks) -> AsyncIterator[Fault]:
+    """Compare what is kept of the tree, and what was signed last: both happen in the transaction in which it grows."""
+    newest = await tx.session.scalar(select(AuditCheckpoint.size).order_by(AuditCheckpoint.id.desc()).limit(1))
+    if newest is None and peaks.size:
+        yield Fault("missing", f"the tree has {peaks.size} events, and nothing is left that the log has signed")
+    elif newest is not None and newest != peaks.size:
+        yield Fault("missing", f"the tree has {peaks.size} events, and the newest checkpoint speaks of {newest}")
     tree = (await tx.session.execute(select(AuditTree.size, AuditTree.peaks))).one_or_none()
     if tree is None or tuple(tree) != (peaks.size, peaks.content()):
         yield Fault("altered", f"what is kept of the tree is not that of its {peaks.size} leaves")
@@ -194,7 +213,9 @@ def _placed() -> Select[*tuple[Any, ...]]:
 
 def _unplaced() -> Select[*tuple[Any, ...]]:
     joined = AuditEvent.event_id == AuditLeaf.event_id
-    events = select(*_EVENT).select_from(AuditEvent).outerjoin(AuditLeaf, joined)
+    waits = AuditPending.event_id == AuditEvent.event_id
+    wanted = select(*_EVENT, AuditPending.event_id.label("pending"))
+    events = wanted.select_from(AuditEvent).outerjoin(AuditLeaf, joined).outerjoin(AuditPending, waits)
     return events.where(AuditLeaf.event_id.is_(None)).order_by(AuditEvent.id)
 
 

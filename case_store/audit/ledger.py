@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import inspect
 
@@ -56,6 +57,8 @@ class Ledger:
     """Where the streams stand that this transaction has locked."""
     disclosures: list[dict[str, str]] = field(default_factory=list)
     """What is personal in the events so far; it is written once, before the commit."""
+    _told: set[int] = field(default_factory=set)
+    """Rows that have an event in `declared`, by `id`: many may change in one flush."""
 
     def declare(
         self,
@@ -72,15 +75,17 @@ class Ledger:
         if self.read_only:
             raise ReadOnly(f"{event_type}: a reading transaction records nothing")
         author, time = require(event_type, by, at)
-        if entity is not None and any(other.entity is entity for other in self.declared):
+        if entity is not None and id(entity) in self._told:
             raise TwoEventsForOneChange(f"{event_type}: {entity!r} already has an event in this flush")
         stream, told = stream_of(entity, case), dict(facts or {})
         catalogue.require(event_type, None if entity is None else entity_type(entity), stream, told)
+        self._told.add(id(entity))
         self.declared.append(Declared(event_id or new_id(), event_type, entity, author, time, stream, told))
 
     def take(self) -> list[Declared]:
         """Hand over the declared events and forget them."""
         taken, self.declared = self.declared, []
+        self._told.clear()
         return taken
 
 
@@ -101,8 +106,13 @@ def entity_type(entity: Base) -> str:
 
 def entity_key(entity: Base) -> str:
     """Return the primary key of a row, as events write it."""
-    mapper = inspect(type(entity))
-    return "/".join(str(getattr(entity, mapper.get_property_by_column(column).key)) for column in mapper.primary_key)
+    return "/".join(str(getattr(entity, name)) for name in _key_of(type(entity)))
+
+
+@cache
+def _key_of(kind: type[Base]) -> tuple[str, ...]:
+    mapper = inspect(kind)
+    return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
 
 
 def personal(entity: Base, value: object) -> Personal:

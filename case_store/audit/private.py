@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import class_mapper
 
 from case_store.audit import commitments
 from case_store.audit.commitments import ERASED, Personal, pointer
 from case_store.audit.events import Event, canonical
+from case_store.audit.prepared import Prepared
 from case_store.models import AuditPrivate, Base
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, str]
 _AT_ONCE: Final = 500
-_PRIVATE: Final = Base.metadata.tables[AuditPrivate.__tablename__]
+_INSERT: Final = Prepared(
+    Base.metadata.tables[AuditPrivate.__tablename__],
+    ("event_id", "pointer", "disclosure", "about_type", "about_id"),
+)
 
 
 @cache
@@ -33,28 +37,26 @@ def personal_columns(kind: type[Base]) -> Mapping[str, str]:
 
 def hide(event: Event) -> tuple[Event, list[Row]]:
     """Return the event with commitments in place of its personal values, and the rows of their disclosures."""
-    if not any(isinstance(one, Personal) for one in (*event.facts.values(), *_sides(event))):
-        return event, []
     rows: list[Row] = []
     changes = {
-        name: (
-            _hidden(event, before, pointer("changes", name, 0), rows),
-            _hidden(event, after, pointer("changes", name, 1), rows),
-        )
+        name: (_hidden(event, before, ("changes", name, 0), rows), _hidden(event, after, ("changes", name, 1), rows))
         for name, (before, after) in event.changes.items()
+        if isinstance(before, Personal) or isinstance(after, Personal)
     }
-    facts = {name: _hidden(event, fact, pointer("facts", name), rows) for name, fact in event.facts.items()}
-    return replace(event, changes=changes, facts=facts), rows
+    facts = {
+        name: _hidden(event, fact, ("facts", name), rows)
+        for name, fact in event.facts.items()
+        if isinstance(fact, Personal)
+    }
+    if not changes and not facts:
+        return event, []
+    return replace(event, changes={**event.changes, **changes}, facts={**event.facts, **facts}), rows
 
 
-def _sides(event: Event) -> Iterator[object]:
-    for change in event.changes.values():
-        yield from change
-
-
-def _hidden(event: Event, value: object, where: str, rows: list[Row]) -> object:
+def _hidden(event: Event, value: object, steps: tuple[str | int, ...], rows: list[Row]) -> object:
     if not isinstance(value, Personal):
         return value
+    where = pointer(*steps)
     plain = canonical(value.value, where)
     if commitments.says_nothing(plain):
         return plain
@@ -74,7 +76,7 @@ def _hidden(event: Event, value: object, where: str, rows: list[Row]) -> object:
 
 def write(connection: Connection, rows: Sequence[Row]) -> None:
     """Write disclosures."""
-    connection.execute(insert(_PRIVATE), rows)
+    _INSERT.execute(connection, rows)
 
 
 async def read(tx: Tx, texts: Sequence[str], *, gone: str | None = ERASED) -> list[dict[str, Any]]:

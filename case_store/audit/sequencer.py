@@ -85,7 +85,7 @@ def waited(at: datetime, oldest: datetime | None, count: int, newest: datetime |
     """
     if oldest is None:
         return timedelta()
-    since = max(oldest, newest) if newest is not None and count < BATCH else oldest
+    since = max(oldest, newest) if newest is not None and newest <= at and count < BATCH else oldest
     return max(at - since, timedelta())
 
 
@@ -95,7 +95,9 @@ async def _is_due(store: CaseStore, signer: Signer, at: datetime) -> bool:
         if await tx.session.scalar(select(exists().select_from(AuditPending))):
             return True
         newest = await _newest(tx)
-        return newest is None or newest <= at - HEARTBEAT or not await nodes.are_kept(tx)
+        # A clock that was ahead and went back must not put off the next one until it is there again.
+        recent = newest is not None and timedelta() <= at - newest < HEARTBEAT
+        return not recent or not await nodes.are_kept(tx)
 
 
 async def _newest(tx: Tx) -> datetime | None:

@@ -21,6 +21,8 @@ LONGEST_DELAY: Final = timedelta(seconds=2)
 """How long an event may wait to be sealed: the maximum merge delay, in the words of RFC 9162."""
 LONGEST_SILENCE: Final = sequencer.HEARTBEAT * 2
 """How old the newest checkpoint of a log that works may be."""
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""How far in the future a checkpoint may be signed."""
 LONGEST_UNSTAMPED: Final = timedelta(minutes=15)
 """How long a time stamp may be overdue."""
 LONGEST_UNWITNESSED: Final = timedelta(minutes=10)
@@ -60,8 +62,8 @@ class Status:
     """The state of the log at one moment.
 
     `waiting` counts events that are not sealed; `delay` is how long the oldest of them waits. `size` and `age` are
-    those of the newest checkpoint, None before the first. `key` is the public key that signs. `stamped` is None
-    where no authority stamps.
+    those of the newest checkpoint, None before the first; `ahead` is how far in the future it was signed. `key` is the
+    public key that signs. `stamped` is None where no authority stamps.
     """
 
     waiting: int
@@ -71,6 +73,7 @@ class Status:
     key: str | None
     witnesses: tuple[WitnessStatus, ...]
     stamped: StampStatus | None = None
+    ahead: timedelta = timedelta()
 
     def faults(self) -> list[str]:
         """Return what is wrong with the log itself, each in a sentence."""
@@ -82,6 +85,11 @@ class Status:
             )
         if self.age is None or self.age > LONGEST_SILENCE:
             found.append("nothing was signed lately: no relay runs, or it does not have the log's key")
+        if self.ahead > CLOCKS_DIFFER:
+            found.append(
+                f"the newest checkpoint was signed in the future, {self.ahead.total_seconds():.0f} s from now:"
+                " the clock of this machine is wrong, or that of the relay"
+            )
         return found
 
     def unwitnessed(self) -> list[str]:
@@ -109,6 +117,7 @@ async def read(
         delay=sequencer.waited(at, oldest, waiting, newest.at if newest else None),
         size=newest.size if newest else None,
         age=_since(newest.at, at) if newest else None,
+        ahead=_since(at, newest.at) if newest else timedelta(),
         key=key.vkey if key else None,
         witnesses=tuple(found),
         stamped=await _stamped(tx, authority, every, at, newest.size if newest else 0) if authority else None,

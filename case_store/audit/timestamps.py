@@ -100,10 +100,15 @@ def _require_ours(told: TimeStampResponse, asked: TimeStampRequest, note: str) -
 
 
 async def due(tx: Tx, at: datetime, every: timedelta) -> AuditCheckpoint | None:
-    """Return the checkpoint to have stamped now: the newest, if the log has grown and the last stamp is old enough."""
+    """Return the checkpoint to have stamped now: the newest, if the log has grown and the last stamp is old enough.
+
+    That of an empty log says nothing, and is left out.
+    """
     newest = await newest_checkpoint(tx)
     last = await newest_of(tx)
-    if newest is None or last is None:
+    if newest is None or newest.size == 0:
+        return None
+    if last is None:
         return newest
     stamped, size = last
     # A clock that went back must not put off the next one for good.

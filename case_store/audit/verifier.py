@@ -11,11 +11,16 @@ grown since; OpenSSL checks its signature, if you name the authority's certifica
 salted digests; `disclosures.jsonl` has the values that are disclosed, in the order of the events. This file imports
 nothing but the standard library; read it, it is meant to be read.
 
+What is in a bundle besides the events is believed only where an event of the log says so. The event of the export says
+what it took along, and the log must have signed within minutes of it: so a bundle that ends at an earlier export does
+not pass under a checkpoint of today. It shows the case as it was then; nothing in it can say what happened later.
+
 What it relies on: SHA-256; Merkle trees as in RFC 6962 and 9162; Ed25519 as in RFC 8032; signed notes, checkpoints and
 cosignatures as in C2SP (https://c2sp.org); JSON in the canonical form of RFC 8785.
 
 Exit codes: 0 everything holds; 2 the call or the bundle cannot be read; 10 altered; 11 missing; 12 truncated; 13 rolled
-back; 14 forked; 15 unsealed (only with --sealed); 16 stale; 17 unwitnessed (only with --witness).
+back; 14 forked; 15 unsealed (only with --sealed); 16 stale; 17 unwitnessed (only with --witness); 18 older than the
+checkpoint that you saved.
 """
 
 from __future__ import annotations
@@ -53,9 +58,14 @@ CODES = {
     "unsealed": 15,
     "stale": 16,
     "unwitnessed": 17,
+    "older": 18,
 }
 UNREADABLE = 2
 _LONGEST_LINE = 16 * 2**20
+_LARGEST_FILE = 4 * 2**20
+_OPENSSL_TAKES = 60
+FARTHEST_APART = timedelta(minutes=10)
+_CLOCKS_DIFFER = timedelta(minutes=5)
 _read = json.JSONDecoder().raw_decode
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 # What Python's zip module meets in a file that somebody changed.
@@ -198,7 +208,7 @@ class Checkpoint:
                 seconds = int.from_bytes(content[4:12], "big")
                 text = f"cosignature/v1\ntime {seconds}\n{body}".encode()
                 if signature_holds(key.public, text, content[12:]):
-                    at = datetime.fromtimestamp(seconds, UTC)
+                    at = _moment(seconds, "altered")
         if not signed:
             raise Found("altered", f"the checkpoint is not signed by {key.name} (key {key.id(1).hex()})")
         if lines[0] != key.name:
@@ -214,7 +224,7 @@ def confirmed_at(note: str, witness: Key) -> datetime:
             seconds = int.from_bytes(content[4:12], "big")
             text = f"cosignature/v1\ntime {seconds}\n{body}\n".encode()
             if signature_holds(witness.public, text, content[12:]):
-                return datetime.fromtimestamp(seconds, UTC)
+                return _moment(seconds, "unwitnessed")
     raise Found("unwitnessed", f"{witness.name} (key {witness.id(4).hex()}) has not confirmed the checkpoint")
 
 
@@ -273,6 +283,14 @@ def _change(note: str) -> tuple[Key, Key]:
     if not lines[1] == old.name == new.name:
         raise Found("altered", "a statement in keys.txt names the key of another log")
     return old, new
+
+
+def _moment(seconds: int, otherwise: str) -> datetime:
+    """Return the time that a signature tells; what no calendar has is found as something else."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise Found(otherwise, f"a signature tells a time that no calendar has: {seconds} s after 1970") from None
 
 
 def _signatures(text: str) -> Iterator[tuple[str, bytes]]:
@@ -416,11 +434,27 @@ def stamp_is_signed(answer: bytes, content: bytes, certificates: Path) -> bool:
         there, what = Path(folder, "timestamp.tsr"), Path(folder, "timestamp.txt")
         there.write_bytes(answer)
         what.write_bytes(content)
-        command = ["openssl", "ts", "-verify", "-in", str(there), "-data", str(what), "-CAfile", str(certificates)]
-        try:
-            return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0  # noqa: S603
-        except OSError as error:
-            raise Unreadable(f"--tsa-ca needs the program openssl, and it cannot be started: {error}") from None
+        return _openssl("ts", "-verify", "-in", str(there), "-data", str(what), "-CAfile", str(certificates))
+
+
+def require_certificates(file: Path) -> None:
+    """Refuse a file without certificates that OpenSSL can read: that is not the fault of any stamp."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"--tsa-ca: {error}") from None
+    if b"CERTIFICATE-----" not in content or not _openssl("crl2pkcs7", "-nocrl", "-certfile", str(file)):
+        raise Unreadable(f"--tsa-ca: {file} holds no certificates in PEM form")
+
+
+def _openssl(*words: str) -> bool:
+    try:
+        done = subprocess.run(["openssl", *words], capture_output=True, check=False, timeout=_OPENSSL_TAKES)  # noqa: S603, S607
+    except OSError as error:
+        raise Unreadable(f"--tsa-ca needs the program openssl, and it cannot be started: {error}") from None
+    except subprocess.TimeoutExpired:
+        raise Unreadable(f"--tsa-ca: openssl has not answered within {_OPENSSL_TAKES} s") from None
+    return done.returncode == 0
 
 
 # --- the bundle -------------------------------------------------------------------------------------------------------
@@ -438,8 +472,8 @@ class Bundle:
         """Open a bundle."""
         try:
             archive = zipfile.ZipFile(path)
-            manifest = json.loads(archive.read("manifest.json"))
-        except _DAMAGE as error:
+            manifest = json.loads(_small(archive, "manifest.json"))
+        except (*_DAMAGE, RecursionError) as error:
             raise Unreadable(f"{path} is no bundle: {error}") from None
         if not isinstance(manifest, dict) or manifest.get("format") != "casewright-bundle/1":
             raise Unreadable(f"{path} is no bundle of format casewright-bundle/1; use the verifier that came with it")
@@ -450,7 +484,7 @@ class Bundle:
         if name not in self.zip.namelist():
             raise Found("missing", f"{name} is not in the bundle")
         try:
-            return self.zip.read(name)
+            return _small(self.zip, name)
         except _DAMAGE as error:
             raise Found("altered", f"{name} is damaged ({error})") from None
 
@@ -483,6 +517,15 @@ class Bundle:
         except _DAMAGE as error:
             raise Found("altered", f"{name} is damaged ({error})") from None
         return digest.hexdigest()
+
+
+def _small(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a file that is small in every bundle that the log has made."""
+    with archive.open(name) as file:
+        content = file.read(_LARGEST_FILE + 1)
+    if len(content) > _LARGEST_FILE:
+        raise ValueError(f"{name} is larger than {_LARGEST_FILE} bytes")
+    return content
 
 
 def _lines(file: IO[bytes], name: str) -> Iterator[bytes]:
@@ -650,6 +693,7 @@ class Check:
     pinned: Checkpoint | None = None
     pinned_root: bytes | None = None
     tells_of_export: dict[str, Any] | None = None
+    export_is: int = 0
     numbered: bool = False
     number: int = 0
     count: int = 0
@@ -662,7 +706,8 @@ class Check:
         self.checkpoint = self._step("the checkpoint is signed by the log", self._signed)
         for witness in self.witnesses:
             self._step(f"the witness {witness.name} has confirmed it", partial(self._witnessed, witness))
-        self.pinned = self._step("the saved checkpoint is signed by the log", self._saved) if self.saved else None
+        if self.saved is not None:
+            self.pinned = self._step("the saved checkpoint is signed by the log", self._saved)
         whole = self.bundle.manifest.get("scope") == "all"
         self._step("every event is as it was written, and its stream has no gap", self._whole if whole else self._case)
         self._step("the bundle is complete: it holds the event of its own export", self._complete)
@@ -670,13 +715,13 @@ class Check:
             self._step("what was saved before is the beginning of this", self._continues)
         if self.authority or "timestamp.tsr" in self.bundle.zip.namelist():
             self._step("an authority has stamped what is the beginning of this", self._stamped)
-        if self.bundle.manifest.get("with_personal") or "disclosures.jsonl" in self.bundle.zip.namelist():
+        if self._took("personal") or "disclosures.jsonl" in self.bundle.zip.namelist():
             self._step("what is disclosed of personal values is what the events commit to", self._disclosures)
         self._step("the evidence is what the events say", self._evidence)
         self._step("the report is the one that was exported", self._report)
         self._step("the newest events are sealed", self._sealed)
         if self.max_age is not None:
-            self._step(f"the log was alive within {self.max_age}", self._alive)
+            self._step(f"the log was alive within {_span(self.max_age)}", self._alive)
 
     def _step(self, name: str, check: Callable[[], Any]) -> Any:
         self.number += 1
@@ -710,7 +755,10 @@ class Check:
         return f"{confirmed_at(self.bundle.text('checkpoint.txt'), witness):%Y-%m-%d %H:%M:%S} UTC"
 
     def _saved(self) -> Checkpoint:
-        return self._parsed(self.saved or "")
+        try:
+            return self._parsed(self.saved or "")
+        except (Found, ValueError) as error:
+            raise Unreadable(f"the checkpoint that you saved says nothing: {error}") from None
 
     def _parsed(self, note: str) -> Checkpoint:
         """Read a checkpoint that may be of the time of an earlier key."""
@@ -786,7 +834,7 @@ class Check:
 
     def _learn(self, body: dict[str, Any]) -> None:
         if body["type"] == "audit.exported" and body.get("event_id") == self.bundle.manifest.get("export"):
-            self.tells_of_export = body
+            self.tells_of_export, self.export_is = body, self.count
         if (digest := evidence_in(body)) is not None:
             self.evidence.add(digest)
         if body["type"] == "privacy.erased" and body["facts"].get("sha256"):
@@ -803,18 +851,58 @@ class Check:
         raise Found("altered", f"{name} does not follow the event before it: that one was changed")
 
     def _complete(self) -> str:
-        told = self.tells_of_export
+        """The event of this export tells of a bundle like this, and the log has signed soon after it."""
+        told, manifest = self.tells_of_export, self.bundle.manifest
         if told is None:
             raise Found("truncated", "the event that tells of this export is not in it")
-        if self.bundle.manifest.get("scope") != "all" and told["event_id"] != self.last:
+        facts, claimed = told["facts"], (manifest.get("scope"), manifest.get("case"))
+        if facts.get("format") != "bundle" or (facts.get("scope"), facts.get("case")) != claimed:
+            raise Found("truncated", "it names the event of another export as its own: that of this one is cut off")
+        if manifest.get("scope") != "all" and told["event_id"] != self.last:
             raise Found("altered", "events stand after the one that tells of this export")
-        return f"exported {told['ts']} by {told['actor']['kind']} {told['actor']['id']}"
+        if self.export_is > self.count - self.unsealed:
+            raise Found("truncated", "the event of this export is not in the tree that the log signed")
+        at = self.checkpoint.at
+        if at is None:
+            raise Found("altered", "the checkpoint does not tell when it was signed: a line of it is gone")
+        if abs(at - self._exported_at()) > FARTHEST_APART:
+            raise Found(
+                "truncated",
+                f"it was exported {told['ts']}, and its checkpoint is of {_short(at)}: what came in between may be cut"
+                " off, or a clock was wrong; have a new one made",
+            )
+        took = ", ".join(f"with{'' if self._took(one) else 'out'} {name}" for one, name in _TAKEN.items())
+        return f"exported {self._when_and_who(', ')}; {took}"
+
+    def _took(self, what: str) -> bool:
+        """Say whether an export took something along: by its event, or by the manifest if that event is of before."""
+        facts = self.tells_of_export["facts"] if self.tells_of_export else {}
+        return bool(facts[what] if what in facts else self.bundle.manifest.get(f"with_{what}"))
+
+    def _exported_at(self) -> datetime:
+        return datetime.fromisoformat(str((self.tells_of_export or {})["ts"]))
+
+    def _when_and_who(self, between: str) -> str:
+        told = self.tells_of_export or {}
+        return f"{told['ts']}{between}by {told['actor']['kind']} {told['actor']['id']}"
+
+    def shown(self) -> str:
+        """Say what the bundle shows, as of when."""
+        manifest = self.bundle.manifest
+        what = "the whole record" if manifest.get("scope") == "all" else f"CASE-{manifest.get('case')}"
+        return f"It shows {what} as of {self._when_and_who(', exported ')}."
 
     def _continues(self) -> str | None:
         pinned, size = self.pinned, self.checkpoint.size
         if pinned is None:
             return None
         if pinned.size > size:
+            then, now = pinned.at, self.checkpoint.at
+            if then and now and then >= now:
+                raise Found(
+                    "older",
+                    f"the bundle is older than the checkpoint that you saved ({_short(then)}); have a new one made",
+                )
             raise Found("rolled back", f"the log held {pinned.size} events before, and {size} now")
         if self.bundle.manifest.get("scope") == "all":
             if self.pinned_root != pinned.root:
@@ -833,7 +921,8 @@ class Check:
         before = self._parsed(note)
         path = [bytes.fromhex(one) for one in json.loads(self.bundle.text("timestamp-proof.json"))]
         roots = roots_by_proof(before.size, self.checkpoint.size, path, before.root)
-        if roots != (before.root, self.checkpoint.root):
+        grew = (before.root, path) == (Tree().root(), []) if before.size == 0 else False
+        if not grew and roots != (before.root, self.checkpoint.root):
             raise Found("forked", f"the {before.size} events that were stamped are not the beginning of this")
         if self.authority and not stamp_is_signed(answer, note.encode(), self.authority):
             raise Found("altered", "the time stamp is not signed by the authority whose certificates you gave")
@@ -841,12 +930,22 @@ class Check:
         return f"{before.size} events, {at:%Y-%m-%d %H:%M:%S} UTC{checked}"
 
     def _disclosures(self) -> str:
-        """Each disclosure fits a commitment of the event it names; they come in the order of the events."""
-        given = self.bundle.lines("disclosures.jsonl")
+        """Each disclosure fits a commitment of the event it names; they come in the order of the events.
+
+        The event of the export says how many there are of the events before it.
+        """
+        if not self._took("personal"):
+            raise Found("altered", "there are disclosures, and the event of this export says that it took none")
+        own = (self.tells_of_export or {})["event_id"]
+        mark = own.encode()
+        given = iter(self.bundle.lines("disclosures.jsonl")) if self._has("disclosures.jsonl") else iter(())
         event_id, disclosure = _disclosure(next(given, None))
         shown = withheld = 0
+        before: int | None = None
         for line in self.bundle.lines("events.jsonl"):
             if b'{"_sd":' not in line:
+                if before is None and mark in line and json.loads(line)["event_id"] == own:
+                    before = shown
                 continue
             body = json.loads(line)
             committed = _commitments(body)
@@ -859,10 +958,24 @@ class Check:
             withheld += len(committed)
         if disclosure:
             raise Found("altered", f"a disclosure names event {event_id}, which commits to nothing more here")
+        self._require_disclosed(before or 0)
         return f"{shown} are shown, {withheld} are withheld or erased"
+
+    def _has(self, name: str) -> bool:
+        return name in self.bundle.zip.namelist()
+
+    def _require_disclosed(self, found: int) -> None:
+        wanted = (self.tells_of_export or {})["facts"].get("disclosures")
+        if wanted is None and not self._has("disclosures.jsonl"):
+            raise Found("missing", "disclosures.jsonl is not in the bundle")
+        if wanted is not None and found != wanted:
+            kind = "missing" if found < wanted else "altered"
+            raise Found(kind, f"{wanted} personal values were exported, and {found} are here")
 
     def _evidence(self) -> str:
         names = [one for one in self.bundle.zip.namelist() if one.startswith("evidence/")]
+        if names and not self._took("evidence"):
+            raise Found("altered", "there is evidence, and the event of this export says that it took none")
         for name in names:
             digest = name.removeprefix("evidence/")
             if digest not in self.evidence:
@@ -870,7 +983,7 @@ class Check:
             if self.bundle.digest(name) != digest:
                 raise Found("altered", f"{name} has another content than its event says")
         lost = self.evidence - self.erased - {one[9:] for one in names}
-        if lost and self.bundle.manifest.get("with_evidence"):
+        if lost and self._took("evidence"):
             raise Found("missing", f"evidence {min(lost)} is not in the bundle")
         return f"{len(names)} of {len(self.evidence)} files are in the bundle"
 
@@ -890,14 +1003,43 @@ class Check:
         return f"{self.unsealed} are not yet; nothing proves those" if self.unsealed else None
 
     def _alive(self) -> str:
-        at = self.checkpoint.at
-        if at is None or self.now - at > (self.max_age or timedelta()):
-            raise Found("stale", f"the newest checkpoint is of {at or 'no known time'}")
-        return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+        """Both the checkpoint and the export are young, and neither is from the future."""
+        limit, signed = self.max_age or timedelta(), self.checkpoint.at
+        if signed is None:
+            raise Found("stale", "the checkpoint does not tell when it was signed")
+        for what, at in (("newest checkpoint", signed), ("export", self._exported_at())):
+            if at - self.now > _CLOCKS_DIFFER:
+                raise Found("stale", f"the {what} is of {_short(at)}, which is in the future: a clock is wrong")
+            if self.now - at > limit:
+                raise Found("stale", f"the {what} is of {_short(at)}")
+        return _short(signed)
+
+
+_TAKEN = {"evidence": "evidence", "personal": "personal values"}
+"""What an export may take along, by the name of the fact that says so."""
+
+
+def _short(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _span(time: timedelta) -> str:
+    """Return a time as people say it: `1 day`, `36 hours`."""
+    seconds = int(time.total_seconds())
+    of, name = next((of, name) for of, name in _UNITS if seconds % of == 0)
+    return f"{seconds // of} {name}{'' if seconds == of else 's'}"
+
+
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def _to_stdout(line: str) -> None:
     sys.stdout.write(f"{line}\n")
+
+
+def _visible(text: str) -> str:
+    """Return a text in which nothing moves the cursor: a bundle may have been made to be shown to somebody."""
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 def verify(
@@ -914,14 +1056,20 @@ def verify(
     say: Callable[[str], None] = _to_stdout,
 ) -> int:
     """Verify a bundle; prints each step and returns the exit code."""
+
+    def tell(line: str) -> None:
+        say(_visible(line))
+
     try:
+        if authority:
+            require_certificates(authority)
         check = Check(
             Bundle.open(path),
             Key.parse(key_text),
             saved,
             max_age,
             now or datetime.now(UTC),
-            say,
+            tell,
             must_be_sealed,
             processes,
             authority,
@@ -929,20 +1077,27 @@ def verify(
         )
         check.run()
     except Unreadable as error:
-        say(f"cannot be verified: {error}")
+        tell(f"cannot be verified: {error}")
         return UNREADABLE
     except Found as found:
-        say(f"{found.kind.upper()}: {found}")
+        tell(f"{found.kind.upper()}: {found}")
         return CODES[found.kind]
-    say(f"Everything holds: {check.count} events, signed by {check.key.name}.")
+    tell(f"Everything holds: {check.count} events, signed by {check.key.name}. {check.shown()}")
     return 0
 
 
-def _age(text: str) -> timedelta:
+def age(text: str) -> timedelta:
+    """Read how old something may be."""
     found = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if not found:
-        raise argparse.ArgumentTypeError("write it like 30s, 10m, 6h or 1d")
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no time: write it like 30s, 10m, 6h or 1d")
     return timedelta(seconds=int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]])
+
+
+def _processes(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", text):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no number of processes: give 1 or more")
+    return int(text)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -956,12 +1111,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--witness", type=Path, action="append", default=[], help="public key of a witness that must have confirmed it"
     )
-    parser.add_argument("--max-age", type=_age, help="how old the newest checkpoint may be: 30s, 10m, 6h, 1d")
+    parser.add_argument("--max-age", type=age, help="how old the export and its checkpoint may be: 30s, 10m, 6h, 1d")
     parser.add_argument(
         "--sealed", action="store_true", help="refuse a bundle with events that are not in the tree yet"
     )
     parser.add_argument(
-        "--processes", type=int, metavar="N", help="how many read events; without it one, and of a great log all cores"
+        "--processes",
+        type=_processes,
+        metavar="N",
+        help="how many read events; without it one, and of a great log all cores",
     )
     parser.add_argument(
         "--tsa-ca",

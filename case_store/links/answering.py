@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from case_store import codes, find, tasks
 from case_store.actor import Actor
+from case_store.audit.ledger import personal
 from case_store.models import AnswerLink, Person, Task
 from case_store.notices import hides_content
 from case_store.refusals import LinkRefused
@@ -94,7 +95,8 @@ async def answer(tx: Tx, name: str | None, given: Answer, *, by: Actor, at: date
     if signs(task, given.decision):
         code = await codes.verified(tx, task, person, away_from=link.channel, at=at)
     task = await _decide(tx, task, given, person, by=by, at=at)
-    signed = {"code_id": code.id, "code_by": code.channel} if code else {}
+    signed: dict[str, object] = {"code_id": code.id, "code_by": code.channel} if code else {}
+    signed["who"] = personal(person, person.handle)
     link.used_at, link.decision = at, given.decision
     tx.record("answer_link.used", link, by=by, at=at, facts=signed)
     await tx.flush()

@@ -6,8 +6,10 @@ by adding a line, and the old line is taken out when what it signed has expired.
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
+from base64 import urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -23,6 +25,7 @@ from case_store.errors import LinkKeyUnusable
 FILE: Final = "links.key"
 _LINK: Final = "casewright.link.v1"
 _SHORTEST: Final = 32
+MARK_BYTES: Final = 10
 _HOW: Final[dict[str, Any]] = {"digest_method": sha256, "key_derivation": "hmac"}
 
 
@@ -55,12 +58,26 @@ class LinkKeys:
         name = secrets.token_urlsafe(16)
         return self._link_signer().sign(name).decode(), digest(name)
 
+    def link_of(self, message: str) -> tuple[str, str]:
+        """Return the token of a message, the same each time it is asked for, and the digest of the name in it."""
+        made = hmac.digest(self._keys[-1].encode(), f"{_LINK}:{message}".encode(), "sha256")
+        name = urlsafe_b64encode(made[:16]).rstrip(b"=").decode()
+        return self._link_signer().sign(name).decode(), digest(name)
+
     def read_link(self, token: str) -> str | None:
         """Return the digest of the name in a token; None when none of our keys signed it."""
         try:
             return digest(self._link_signer().unsign(token).decode())
         except (BadSignature, UnicodeError):
             return None
+
+    def mark(self, purpose: str, content: bytes) -> bytes:
+        """Return a short signature, for where there is room for few characters; 80 bits, tried only against us."""
+        return _mark(self._keys[-1], purpose, content)
+
+    def has_mark(self, purpose: str, content: bytes, mark: bytes) -> bool:
+        """Tell whether one of our keys made this mark."""
+        return any(hmac.compare_digest(_mark(key, purpose, content), mark) for key in self._keys)
 
     def signer(self, purpose: str) -> URLSafeTimedSerializer:
         """Return what signs for one purpose; what is signed for another is not taken."""
@@ -69,6 +86,11 @@ class LinkKeys:
     def _link_signer(self) -> TimestampSigner:
         # Without the serializer, so that a text has room for the link.
         return TimestampSigner(list(self._keys), salt=_LINK, **_HOW)
+
+
+def _mark(key: str, purpose: str, content: bytes) -> bytes:
+    of_purpose = hmac.digest(key.encode(), purpose.encode(), sha256)
+    return hmac.digest(of_purpose, content, sha256)[:MARK_BYTES]
 
 
 def digest(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,9 +22,20 @@ ASKING: Final = frozenset({"assigned", "overdue", "warning"})
 
 
 async def mint(
-    tx: Tx, task: Task, person: Person, channel: str, *, keys: LinkKeys, lasts: timedelta, by: Actor, at: datetime
+    tx: Tx,
+    task: Task,
+    person: Person,
+    channel: str,
+    *,
+    keys: LinkKeys,
+    lasts: timedelta,
+    by: Actor,
+    at: datetime,
+    message: str | None = None,
 ) -> str | None:
     """Make a link for one person and one task; None when they may decide nothing by link.
+
+    A message has one link, however often it is tried: what arrived of it twice says the same.
 
     A case whose content is not for every eye has no links: whoever has the message would see it.
 
@@ -36,6 +48,7 @@ async def mint(
         lasts: How long the link can be used.
         by: Who sends the message.
         at: Now.
+        message: Names the message that carries it; None for a link of its own.
 
     Returns:
         The token; the database keeps no more than the digest of the name in it.
@@ -47,7 +60,9 @@ async def mint(
     decisions = (await sops.pinned(tx, case)).sop.task(task.key).by_link
     if not decisions or task.state != "open" or not owns or not person.active:
         return None
-    token, name = keys.new_link()
+    token, name, there = await _named(tx, task, keys, message, at)
+    if there is not None:
+        return token if there.used_at is None and there.revoked_at is None else None
     made = AnswerLink(
         case_id=case.id,
         task_id=task.id,
@@ -66,6 +81,20 @@ async def mint(
     return token
 
 
+async def _named(
+    tx: Tx, task: Task, keys: LinkKeys, message: str | None, at: datetime
+) -> tuple[str, str, AnswerLink | None]:
+    """Return a token, the digest of its name, and the link that has it already; one that expired is passed over."""
+    for number in itertools.count() if message is not None else ():
+        token, name = keys.link_of(
+            f"{message}:{task.id}:{task.attempt}:{tasks.parameters_sha256(task.parameters)}:{number}"
+        )
+        there = await tx.session.scalar(select(AnswerLink).where(AnswerLink.name_sha256 == name))
+        if there is None or there.expires_at > at:
+            return token, name, there
+    return *keys.new_link(), None
+
+
 async def revoke(tx: Tx, task: Task, reason: str, *, by: Actor, at: datetime) -> int:
     """Take back all links to a task that can still be used; return how many.
 
@@ -77,7 +106,7 @@ async def revoke(tx: Tx, task: Task, reason: str, *, by: Actor, at: datetime) ->
     found = await _usable(tx, task, at)
     for link in found:
         link.revoked_at = at
-        tx.record("answer_link.revoked", link, by=by, at=at, facts={"reason": personal(link, why)})
+        tx.record("answer_link.revoked", link, by=by, at=at, facts={"reason": personal(task, why)})
     await tx.flush()
     return len(found)
 

@@ -3,7 +3,7 @@
 There are no relationships: a verb names the rows it reads, so no attribute hides a query.
 """
 
-from case_store.models.answers import AnswerLink
+from case_store.models.answers import AnswerLink, Reply, ReplyMailbox
 from case_store.models.audit import (
     AuditCheckpoint,
     AuditCosignature,
@@ -82,6 +82,8 @@ __all__ = [
     "Outcome",
     "Person",
     "Question",
+    "Reply",
+    "ReplyMailbox",
     "Severity",
     "SignOffCode",
     "SopDocument",

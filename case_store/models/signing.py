@@ -7,7 +7,7 @@ from sqlalchemy import Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from case_store.ids import new_id
-from case_store.models.base import ID_LENGTH, Audited, Base, UtcDateTime, reference
+from case_store.models.base import ID_LENGTH, PERSONAL, Audited, Base, UtcDateTime, reference
 
 
 class Approval(Audited, Base):
@@ -25,8 +25,8 @@ class Approval(Audited, Base):
     person_id: Mapped[str] = reference("people")
     # How often the parameters were settled: 1, and one more with each change.
     round: Mapped[int] = mapped_column(Integer)
-    # SHA-256 of the parameters as canonical JSON, in hexadecimal.
-    parameters_sha256: Mapped[str] = mapped_column(String(64))
+    # SHA-256 of the parameters as canonical JSON, in hexadecimal: who knows them nearly could find the rest by it.
+    parameters_sha256: Mapped[str] = mapped_column(String(64), info=PERSONAL)
     given_at: Mapped[datetime] = mapped_column(UtcDateTime)
     given_via: Mapped[str] = mapped_column(String(40))
     # When the parameters changed, so that it counts no more.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -21,7 +23,11 @@ from case_store.settings import Settings
 MAX_BYTES: Final = 2 * 1024 * 1024
 _PATIENCE: Final = 10.0
 _FRESH: Final = timedelta(minutes=5)
+_AGAIN: Final = timedelta(minutes=1)
 _COPY: Final = "on-call.ics"
+_FAILED: Final = "on-call.failed"
+_LONGEST_REASON: Final = 1000
+Kept = tuple[bytes, datetime]
 
 
 async def roster(settings: Settings, at: datetime) -> Roster:
@@ -29,14 +35,15 @@ async def roster(settings: Settings, at: datetime) -> Roster:
 
     Args:
         settings: Where it is.
-        at: Now; a copy of a URL that is younger than five minutes is taken as it is.
+        at: Now; a copy of a URL that is younger than five minutes is taken as it is, and a URL that failed less than a
+            minute ago is not asked.
     """
     source = settings.on_call
     if not source:
         return Roster()
     try:
         if "://" in source:
-            return await _from_url(source, settings.home / _COPY, at)
+            return await _from_url(source, settings.home, at)
         content = await asyncio.to_thread(_bytes, Path(source))
         return read(content, source, at)
     except OnCallRefused as error:
@@ -47,17 +54,19 @@ def shown(source: str) -> str:
     """Return a source without what is secret in it: user, password, path and query of a URL."""
     if "://" not in source:
         return source
-    parts = urlsplit(source)
-    return f"{parts.scheme}://{parts.hostname or ''}/…"
+    try:
+        parts = urlsplit(source)
+        return f"{parts.scheme}://{parts.hostname or ''}/…"
+    except ValueError:
+        return f"{source.partition('://')[0][:10]}://…"
 
 
-async def _from_url(url: str, copy: Path, at: datetime) -> Roster:
-    kept = await asyncio.to_thread(_kept, copy)
-    if kept is not None and timedelta() <= at - kept[1] < _FRESH:
+async def _from_url(url: str, home: Path, at: datetime) -> Roster:
+    kept = await asyncio.to_thread(_kept, home / _COPY)
+    if kept is not None and _is_younger(kept, _FRESH, at):
         return read(kept[0], shown(url), kept[1])
     try:
-        content = await _fetched(url)
-        fresh = read(content, shown(url), at)
+        content, fresh = await _asked(url, home / _FAILED, at)
     except OnCallRefused as error:
         if kept is None:
             raise
@@ -65,14 +74,36 @@ async def _from_url(url: str, copy: Path, at: datetime) -> Roster:
         age = at - kept[1]
         why = f"{error}; the copy of {kept[1]:%Y-%m-%d %H:%M} UTC is used ({age.total_seconds() / 3600:.1f} hours old)"
         return Roster(old.calendar, old.source, old.read_at, why)
-    await asyncio.to_thread(_keep, copy, content, at)
+    try:
+        await asyncio.to_thread(_keep, home / _COPY, content, at)
+    except OSError as error:
+        why = f"no copy can be kept in {home} ({error.strerror}): free space there, and let the relay write it"
+        return replace(fresh, problem=why)
     return fresh
 
 
-async def _fetched(url: str) -> bytes:
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise OnCallRefused(f"{shown(url)} is not fetched: only http and https are")
+async def _asked(url: str, failed: Path, at: datetime) -> tuple[bytes, Roster]:
+    """Return the calendar that a URL has; after a failure all processes of this machine leave it alone for a minute."""
+    before = await asyncio.to_thread(_kept, failed)
+    if before is not None and _is_younger(before, _AGAIN, at):
+        raise OnCallRefused(f"{before[0].decode(errors='replace')} (it is asked again in a minute)")
     try:
+        content = await _fetched(url)
+        return content, read(content, shown(url), at)
+    except OnCallRefused as error:
+        reason = str(error)[:_LONGEST_REASON].encode()
+        await asyncio.to_thread(_if_it_can_be, lambda: _keep(failed, reason, at))
+        raise
+
+
+def _is_younger(kept: Kept, age: timedelta, at: datetime) -> bool:
+    return timedelta() <= at - kept[1] < age
+
+
+async def _fetched(url: str) -> bytes:
+    try:
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise OnCallRefused(f"{shown(url)} is not fetched: only http and https are")
         async with (
             asyncio.timeout(_PATIENCE),
             httpx.AsyncClient(timeout=_PATIENCE, follow_redirects=False) as client,
@@ -85,6 +116,8 @@ async def _fetched(url: str) -> bytes:
         raise OnCallRefused(f"{shown(url)} did not answer within {_PATIENCE:.0f} seconds") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise OnCallRefused(f"{shown(url)} cannot be reached ({type(error).__name__})") from None
+    except ValueError:  # what it says may hold a password
+        raise OnCallRefused(f"{shown(url)} is no address") from None
 
 
 async def _limited(answer: httpx.Response, url: str) -> bytes:
@@ -107,7 +140,7 @@ def _bytes(file: Path) -> bytes:
     return content
 
 
-def _kept(copy: Path) -> tuple[bytes, datetime] | None:
+def _kept(copy: Path) -> Kept | None:
     try:
         return copy.read_bytes(), datetime.fromtimestamp(copy.stat().st_mtime, UTC)
     except OSError:
@@ -118,6 +151,16 @@ def _keep(copy: Path, content: bytes, at: datetime) -> None:
     """Put the copy in its place whole; its time is when it was fetched."""
     copy.parent.mkdir(parents=True, exist_ok=True)
     new = copy.with_suffix(f".{uuid4().hex}")
-    new.write_bytes(content)
-    os.utime(new, (at.timestamp(), at.timestamp()))
-    new.replace(copy)
+    try:
+        new.write_bytes(content)
+        os.utime(new, (at.timestamp(), at.timestamp()))
+        new.replace(copy)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _if_it_can_be(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError:
+        return  # then the next one asks again, and waits again

@@ -6,23 +6,29 @@ provider says later about a message it took comes in through `receipt`.
 """
 
 from case_store.outbox.by_hand import cancel, retry
-from case_store.outbox.claiming import claim, expire, trying_again
+from case_store.outbox.claiming import anything_due, claim, trying_again
+from case_store.outbox.expiring import anything_to_end, expire
 from case_store.outbox.needless import cancel_needless
 from case_store.outbox.policy import MAX_ATTEMPTS, Policy, Result
-from case_store.outbox.receipts import receipt
+from case_store.outbox.receipts import name_of, receipt
 from case_store.outbox.settling import settle
 from case_store.outbox.telling import anonymise, is_anonymous
+from case_store.outbox.unreachable import give_up_unreachable
 
 __all__ = [
     "MAX_ATTEMPTS",
     "Policy",
     "Result",
     "anonymise",
+    "anything_due",
+    "anything_to_end",
     "cancel",
     "cancel_needless",
     "claim",
     "expire",
+    "give_up_unreachable",
     "is_anonymous",
+    "name_of",
     "receipt",
     "retry",
     "settle",

@@ -58,6 +58,7 @@ async def retry(tx: Tx, ref: str, *, by: Actor, at: datetime) -> OutboxEntry:
     let_go(entry, "pending", None)
     entry.attempts, entry.next_at, entry.not_after = 0, at, at + USEFUL_FOR.get(entry.channel, _LONG)
     entry.in_doubt, entry.polls, entry.resent, entry.receipt, entry.told_in = False, 0, False, None, None
+    entry.provider_ref = None
     record(tx, entry, by=by, at=at, event="notification.retried", was=was)
     await tx.flush()
     return entry

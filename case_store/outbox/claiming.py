@@ -1,26 +1,50 @@
-"""Messages are taken for sending under a lease, and given up when they would come too late."""
+"""Messages are taken for sending under a lease."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
-from case_store.actor import Actor
 from case_store.models import OutboxEntry
-from case_store.outbox.falling_over import after_death
-from case_store.outbox.policy import DEFAULT, Policy
-from case_store.outbox.telling import let_go, record
+from case_store.outbox.policy import MAX_ATTEMPTS, NEVER_WAITS
 from case_store.store import Tx
+
+_SUSPECT: Final = 3
+"""A message that was left behind when it had been claimed so often may be what ends its senders."""
+
+
+def _takeable(at: datetime, channel: str | None) -> ColumnElement[bool]:
+    waiting = and_(OutboxEntry.state == "pending", OutboxEntry.next_at <= at)
+    asking = and_(OutboxEntry.state == "unknown", OutboxEntry.in_doubt, OutboxEntry.next_at <= at)
+    left = and_(OutboxEntry.state == "leased", OutboxEntry.lease_until <= at, OutboxEntry.attempts < MAX_ATTEMPTS)
+    still_useful = or_(OutboxEntry.not_after.is_(None), OutboxEntry.not_after > at)
+    found = and_(or_(waiting, asking, left), still_useful)
+    return found if channel is None else and_(found, OutboxEntry.channel == channel)
+
+
+async def anything_due(tx: Tx, channel: str, at: datetime) -> bool:
+    """Tell whether a message waits to be claimed; it costs no lock and no write."""
+    return await tx.session.scalar(select(OutboxEntry.id).where(_takeable(at, channel)).limit(1)) is not None
 
 
 async def claim(
-    tx: Tx, at: datetime, lease: timedelta, limit: int, token: str, *, channel: str | None = None
+    tx: Tx,
+    at: datetime,
+    lease: timedelta,
+    limit: int,
+    token: str,
+    *,
+    channel: str | None = None,
+    among: Sequence[str] | None = None,
 ) -> list[OutboxEntry]:
     """Take due messages for sending, the longest waiting first; they are ours until the lease ends.
 
     A message whose lease ended with nobody saying what became of it is in doubt, and so is one that came to be unknown
-    and whose provider can be asked.
+    and whose provider can be asked. One that was left behind several times is taken alone, so that it takes no others
+    with it if it is what ends its senders; after eight times nobody takes it, and `expire` gives it up.
 
     Args:
         tx: The transaction.
@@ -29,22 +53,21 @@ async def claim(
         limit: How many at most.
         token: Names this claim; never used twice.
         channel: Only those of this channel; None for all.
+        among: Ids of the messages for which the quota has a place; None where there is no quota. What never waits, and
+            what was tried already, needs none.
     """
-    waiting = and_(OutboxEntry.state == "pending", OutboxEntry.next_at <= at)
-    asking = and_(OutboxEntry.state == "unknown", OutboxEntry.in_doubt, OutboxEntry.next_at <= at)
-    given_up = and_(OutboxEntry.state == "leased", OutboxEntry.lease_until <= at)
-    still_useful = or_(OutboxEntry.not_after.is_(None), OutboxEntry.not_after > at)
     wanted = (
         select(OutboxEntry)
-        .where(or_(waiting, asking, given_up), still_useful)
+        .where(_takeable(at, channel))
         .order_by(OutboxEntry.next_at, OutboxEntry.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
-    if channel is not None:
-        wanted = wanted.where(OutboxEntry.channel == channel)
-    entries = list(await tx.session.scalars(wanted))
+    if among is not None:
+        has_a_place = or_(OutboxEntry.id.in_(among), OutboxEntry.template.in_(NEVER_WAITS))
+        wanted = wanted.where(or_(OutboxEntry.state != "pending", has_a_place))
+    entries = _one_suspect(list(await tx.session.scalars(wanted)))
     for entry in entries:
         entry.in_doubt = entry.in_doubt or entry.state == "leased"
         if entry.state != "unknown":
@@ -54,6 +77,11 @@ async def claim(
         entry.state, entry.token, entry.lease_until = "leased", token, at + lease
     await tx.flush()
     return entries
+
+
+def _one_suspect(entries: list[OutboxEntry]) -> list[OutboxEntry]:
+    """Return one message that may be what ends its senders, alone; all of them where none may."""
+    return [one for one in entries if one.state == "leased" and one.attempts >= _SUSPECT][:1] or entries
 
 
 async def trying_again(tx: Tx, entry: OutboxEntry, at: datetime, lease: timedelta) -> bool:
@@ -75,22 +103,3 @@ async def still_held(tx: Tx, entry: OutboxEntry) -> OutboxEntry | None:
     wanted = select(OutboxEntry).where(OutboxEntry.id == entry.id).with_for_update()
     held = (await tx.session.scalars(wanted.execution_options(populate_existing=True))).one()
     return held if held.state == "leased" and held.token == entry.token else None
-
-
-async def expire(tx: Tx, *, by: Actor, at: datetime, limit: int = 100, policy: Policy = DEFAULT) -> int:
-    """Give up messages that nobody is sending and that came too late to be useful; returns how many."""
-    unsent = or_(OutboxEntry.state == "pending", and_(OutboxEntry.state == "leased", OutboxEntry.lease_until <= at))
-    wanted = (
-        select(OutboxEntry)
-        .where(unsent, OutboxEntry.not_after <= at)
-        .order_by(OutboxEntry.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    entries = list(await tx.session.scalars(wanted.execution_options(populate_existing=True)))
-    for entry in entries:
-        let_go(entry, "dead", "not sent in time" + (f"; last: {entry.last_error}" if entry.last_error else ""))
-        record(tx, entry, by=by, at=at)
-        await after_death(tx, entry, policy, by=by, at=at)
-    await tx.flush()
-    return len(entries)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,13 +13,13 @@ from case_store.actor import Actor
 from case_store.holds import hold
 from case_store.models import Case, JsonMap, OutboxEntry, Person
 from case_store.outbox.needless import is_needless
-from case_store.outbox.policy import ALARM, DIGEST, USEFUL_FOR, Policy
+from case_store.outbox.policy import ALARM, DIGEST, REPLY, USEFUL_FOR, Policy
 from case_store.outbox.telling import record
 from case_store.store import Tx
 
 _LEFT: Final = ("dead", "cancelled")
 _LONG: Final = timedelta(days=1)
-_TO_NOBODY_ELSE: Final = frozenset({ALARM, DIGEST, "checkpoint", "code", "test"})
+_TO_NOBODY_ELSE: Final = frozenset({ALARM, DIGEST, REPLY, "checkpoint", "code", "test"})
 """What says nothing to anybody but its recipient."""
 
 
@@ -88,7 +88,8 @@ async def others_for(tx: Tx, person: Person) -> AsyncIterator[Person]:
 async def alarm(tx: Tx, entry: OutboxEntry, about: str, policy: Policy, *, at: datetime) -> int:
     """Promise to tell those in charge that a message, or a whole channel, reaches nobody; returns how many messages.
 
-    By another channel than the one that failed, where they have one. Once an hour for each channel.
+    By another channel than the one that failed, where they have one; where none of them has, a room hears it too. Once
+    an hour for each channel.
     """
     if entry.template == ALARM:
         return 0
@@ -96,22 +97,32 @@ async def alarm(tx: Tx, entry: OutboxEntry, about: str, policy: Policy, *, at: d
     case = await tx.session.get(Case, entry.case_id) if entry.case_id else None
     told: JsonMap = {"about": about, "channel": entry.channel, "template": entry.template}
     new = 0
-    for person in await find.people_with_role(tx, policy.alarm_role):
-        for channel in _alarm_channels(person, entry.channel):
-            key = f"{ALARM}:{entry.channel}:{about}:{at:%Y%m%d%H}:{person.id}:{channel}"
-            if await tx.session.scalar(select(OutboxEntry.id).where(OutboxEntry.dedup_key == key)):
-                continue
-            context = {"alarm": told | ({"case": case.number} if case else {}), "recipient": recipient_of(person)}
-            about_no_case = {"template": ALARM, "case_id": None, "task_id": None}
-            tx.session.add(_new(entry, person, channel, context, at, dedup_key=key, **about_no_case))
-            new += 1
+    for person, channel in await _alarmed(tx, entry, policy):
+        whom = channel if contacts.is_room(channel) else f"{person.id}:{channel}"
+        key = f"{ALARM}:{entry.channel}:{about}:{at:%Y%m%d%H}:{whom}"
+        if await tx.session.scalar(select(OutboxEntry.id).where(OutboxEntry.dedup_key == key)):
+            continue
+        context = {"alarm": told | ({"case": case.number} if case else {}), "recipient": recipient_of(person)}
+        about_no_case = {"template": ALARM, "case_id": None, "task_id": None}
+        tx.session.add(_new(entry, person, channel, context, at, dedup_key=key, **about_no_case))
+        new += 1
     await tx.flush()
     return new
 
 
-def _alarm_channels(person: Person, failed: str) -> Iterator[str]:
-    able = contacts.channels_of(person)
-    yield from [one for one in able if one != failed][:1] or able[:1]
+async def _alarmed(tx: Tx, entry: OutboxEntry, policy: Policy) -> list[tuple[Person, str]]:
+    """Return who hears an alarm about a message, and by which channel.
+
+    A room needs no person to hear it; it names somebody in charge, or else whom the message was for.
+    """
+    people = await find.people_with_role(tx, policy.alarm_role)
+    able = [(person, channels) for person in people if (channels := contacts.channels_of(person))]
+    told = [(person, next((one for one in channels if one != entry.channel), channels[0])) for person, channels in able]
+    if any(channel != entry.channel for _, channel in told):
+        return told
+    rooms = [room for room in policy.rooms if room != entry.channel][:1]
+    named = people[0] if people else await tx.session.get_one(Person, entry.recipient_id)
+    return told + [(named, room) for room in rooms]
 
 
 async def _tried(tx: Tx, entry: OutboxEntry, person: Person) -> dict[str, bool]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from case_store import contacts
 from case_store.actor import Actor
 from case_store.models import OutboxEntry, Person
+from case_store.outbox import breaker
 from case_store.outbox.falling_over import after_death
 from case_store.outbox.policy import DEFAULT, Policy
 from case_store.outbox.telling import let_go, record
@@ -23,6 +25,7 @@ RANKS: Final = {
     "delivered": 4,
     "undelivered": 4,
     "failed": 4,
+    "canceled": 4,
 }
 """How far a message has come; a receipt that says less than is known changes nothing."""
 
@@ -31,6 +34,9 @@ AWAY: Final = frozenset({"30003", "30008"})
 _OPTED_OUT: Final = frozenset({"21610"})
 _BAD: Final = frozenset({"21211", "21614", "30005", "30006"})
 TRY_AGAIN_AFTER: Final = timedelta(minutes=10)
+_NOT_NOTED: Final = frozenset({"leased", "unknown"})
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAME: Final = re.compile(r"([0-9a-f-]{36})\.([0-9]{1,20})")
 _AWAITED: Final = frozenset({"sent", "unknown"})
 
 
@@ -44,6 +50,7 @@ async def receipt(
     at: datetime,
     code: str | int | None = None,
     policy: Policy = DEFAULT,
+    name: str | None = None,
 ) -> bool:
     """Record what the provider says became of a message.
 
@@ -59,13 +66,14 @@ async def receipt(
         at: Now.
         code: The provider's code for why it was not delivered.
         policy: What the installation decides.
+        name: The try that the receipt names, as `name_of` gave it to the provider; None if it names none. It comes
+            true before we know what the provider calls the message: a receipt may overtake the note of its sender.
 
     Returns:
         False when it changes nothing: it is known, late, about no message of ours, or in words that we do not know.
     """
     rank = RANKS.get(status)
-    wanted = select(OutboxEntry).where(OutboxEntry.channel == channel, OutboxEntry.provider_ref == provider_ref)
-    entry = await tx.session.scalar(wanted.with_for_update().execution_options(populate_existing=True))
+    entry = await _about(tx, channel, provider_ref, name, by=by, at=at) if rank is not None else None
     if entry is None or rank is None or entry.state not in _AWAITED or rank <= RANKS.get(entry.receipt or "", -1):
         return False
     entry.receipt = status
@@ -79,6 +87,38 @@ async def receipt(
         await _not_delivered(tx, entry, told, policy, by=by, at=at)
     await tx.flush()
     return True
+
+
+def name_of(entry: OutboxEntry, tried_at: datetime) -> str:
+    """Return the name of one try of a message, for the provider to call it by in its receipts."""
+    return f"{entry.id}.{_micros(tried_at)}"
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+async def _about(
+    tx: Tx, channel: str, provider_ref: str, name: str | None, *, by: Actor, at: datetime
+) -> OutboxEntry | None:
+    """Return the message of a receipt, locked; of one whose sender has not noted yet that it went, that is noted."""
+    wanted = select(OutboxEntry).where(OutboxEntry.channel == channel)
+    wanted = wanted.with_for_update().execution_options(populate_existing=True)
+    known = await tx.session.scalar(wanted.where(OutboxEntry.provider_ref == provider_ref)) if provider_ref else None
+    named = _NAME.fullmatch(name or "")
+    if known is not None or named is None or not provider_ref:
+        return known
+    entry_id, tried = named.groups()
+    entry = await tx.session.scalar(wanted.where(OutboxEntry.id == entry_id))
+    if entry is None or entry.tried_at is None or tried != str(_micros(entry.tried_at)):
+        return None  # a try before this one
+    if entry.state not in _NOT_NOTED or entry.provider_ref is not None:
+        return None
+    let_go(entry, "sent", None)  # so the sender's own note comes too late, and counts for nothing
+    entry.provider_ref, entry.in_doubt = provider_ref, False
+    record(tx, entry, by=by, at=at)
+    await breaker.worked(tx, channel, by=by, at=at)
+    return entry
 
 
 async def _not_delivered(

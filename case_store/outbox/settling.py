@@ -12,7 +12,8 @@ from case_store.models import OutboxEntry, OutboxState, Person
 from case_store.outbox import breaker
 from case_store.outbox.claiming import still_held
 from case_store.outbox.falling_over import after_death
-from case_store.outbox.policy import DEFAULT, MAX_ATTEMPTS, Outcome, Policy, Result
+from case_store.outbox.policy import DEFAULT, DOUBT_LASTS, MAX_ATTEMPTS, Outcome, Policy, Result
+from case_store.outbox.receipts import receipt
 from case_store.outbox.telling import let_go, record
 from case_store.store import Tx
 
@@ -42,6 +43,7 @@ async def settle(
     delay = max(delay_of(held), result.retry_after or timedelta())
     if result.not_tried or await _channel_at_fault(tx, held, result, policy, by=by, at=at):
         held.attempts -= 1  # it is not the message's fault
+    held.attempts += result.not_asked  # somebody who can never be asked is not asked for ever
     held.provider_ref = result.provider_ref or held.provider_ref
     let_go(held, _state_after(held, result, at + delay), result.error)
     held.next_at = _next_at(held, result, at, delay)
@@ -52,13 +54,16 @@ async def settle(
     if held.state == "dead":
         await after_death(tx, held, policy, by=by, at=at)
     await tx.flush()
+    if result.receipt is not None and held.provider_ref is not None:
+        status, code = result.receipt
+        await receipt(tx, held.channel, held.provider_ref, status, code=code, by=by, at=at, policy=policy)
     return True
 
 
 async def _channel_at_fault(
     tx: Tx, entry: OutboxEntry, result: Result, policy: Policy, *, by: Actor, at: datetime
 ) -> bool:
-    if result.asked:
+    if result.asked or result.not_asked:
         return False
     if result.channel_fault or result.outcome in {"temporary", "unknown"}:
         return await breaker.failed(tx, entry, result, policy, by=by, at=at)
@@ -83,13 +88,17 @@ def _state_after(entry: OutboxEntry, result: Result, next_at: datetime) -> Outbo
     if result.outcome == "temporary" or result.channel_fault:
         too_late = entry.not_after is not None and next_at >= entry.not_after
         return "dead" if entry.attempts >= MAX_ATTEMPTS or too_late else "pending"
+    if result.not_asked and entry.attempts >= MAX_ATTEMPTS:
+        return "dead"
     return _FINAL[result.outcome]
 
 
 def _next_at(entry: OutboxEntry, result: Result, at: datetime, delay: timedelta) -> datetime:
     if entry.state == "pending":
         return at + delay
-    return at + result.ask_again if entry.state == "unknown" and result.ask_again is not None else entry.next_at
+    if entry.state == "unknown":
+        return at + (DOUBT_LASTS if result.ask_again is None else result.ask_again)
+    return entry.next_at
 
 
 def delay_of(entry: OutboxEntry) -> timedelta:

@@ -1,4 +1,4 @@
-"""Erase what people wrote and what came in: one thing in a case, or everything in a case that ended long ago."""
+"""Erase what people wrote and what came in: one thing in a case, all of an ended case, an alert that has no case."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from case_store import find, texts
 from case_store.actor import Actor
@@ -17,6 +17,10 @@ from case_store.holds import hold
 from case_store.lifecycle import NotAllowedNow
 from case_store.models import (
     Alert,
+    AnswerLink,
+    Approval,
+    AuditEvent,
+    AuditPrivate,
     Base,
     Case,
     Deadline,
@@ -26,19 +30,32 @@ from case_store.models import (
     NoteRevision,
     Observable,
     OutboxEntry,
+    Person,
     Question,
     Task,
 )
 from case_store.privacy import erasing
 from case_store.privacy.refusals import Held
-from case_store.refusals import NotFound
+from case_store.refusals import AlertHasCase, NotFound
 from case_store.store import Tx
 from case_store.wording import case_label
 
-_Content = Task | Deadline | Execution | Alert | Observable | Evidence | Note
+_Content = Task | Approval | AnswerLink | Deadline | Execution | Alert | Observable | Evidence | Note
 _Row = Case | _Content
 
-CONTENT: Final[tuple[type[_Content], ...]] = (Task, Deadline, Execution, Alert, Observable, Evidence, Note)
+CONTENT: Final[tuple[type[_Content], ...]] = (
+    Task,
+    Approval,
+    AnswerLink,
+    Deadline,
+    Execution,
+    Alert,
+    Observable,
+    Evidence,
+    Note,
+)
+_OF_TASKS: Final[tuple[type[Approval | AnswerLink], ...]] = (Approval, AnswerLink)
+"""What holds digests of a task's parameters, and goes with it."""
 _WORDINGS: Final = Base.metadata.tables[NoteRevision.__tablename__]
 
 
@@ -56,7 +73,7 @@ class ErasedContent:
 
 
 @dataclass(frozen=True, slots=True)
-class _Erasure:
+class Erasure:
     """On what ground, by whom and when."""
 
     basis: str
@@ -70,6 +87,8 @@ async def redact(
 ) -> ErasedContent:
     """Erase what is personal in one thing of a case: a note, a task, an alert, evidence, an observable, an execution.
 
+    With a task goes what was approved in it and asked about it.
+
     Raises:
         Held: A legal hold keeps the case.
         NotFound: The case has no such thing.
@@ -80,7 +99,8 @@ async def redact(
     for kind in CONTENT:
         row: Any = await tx.session.get(kind, row_id, populate_existing=True)
         if row is not None and row.case_id == case.id:
-            return await _erase(tx, case, [row], _Erasure(ground, ticket, by, at))
+            rows = [row, *(await _with_tasks(tx, [row.id]) if kind is Task else ())]
+            return await erase_rows(tx, case, rows, Erasure(ground, ticket, by, at))
     raise NotFound(
         f"{case_label(case)} has nothing with the id {row_id[:80]!r}",
         next_step=f"the ids are in: casewright case show {case.number} --json",
@@ -88,10 +108,30 @@ async def redact(
 
 
 async def due(tx: Tx, before: datetime) -> Sequence[Case]:
-    """Return the cases that ended before this time and still have personal values; held ones among them."""
+    """Return the cases that ended before this time and still have personal values; held ones among them.
+
+    Those of which nothing was erased yet, and those to which something came after that.
+    """
+    told = AuditEvent.stream == "case/" + Case.id
     ended = (Case.state != "open") & (Case.closed_at < before)
-    found = await tx.session.scalars(select(Case).where(ended).order_by(Case.number))
-    return [case for case in found if case.title != pseudonym(case.id)]
+    wanted = select(Case, _disclosed(told).label("more")).where(ended).order_by(Case.number)
+    found = await tx.session.execute(wanted)
+    return [case for case, more in found if more or case.title != pseudonym(case.id)]
+
+
+async def due_alerts(tx: Tx, before: datetime) -> Sequence[Alert]:
+    """Return the alerts that came in before this time, belong to no case, and still have personal values."""
+    of_evidence = select(Evidence.id).where(Evidence.alert_id == Alert.id, Evidence.case_id.is_(None)).correlate(Alert)
+    about = or_(AuditPrivate.about_id == Alert.id, AuditPrivate.about_id.in_(of_evidence))
+    wanted = select(Alert, _disclosed(about).label("more")).where(Alert.case_id.is_(None), Alert.received_at < before)
+    found = await tx.session.execute(wanted.order_by(Alert.received_at, Alert.id))
+    return [alert for alert, more in found if more or alert.title != pseudonym(alert.id)]
+
+
+def _disclosed(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Say whether anything is disclosed in these events, other than who somebody is: that goes with the person."""
+    joined = select(AuditPrivate.pointer).join(AuditEvent, AuditEvent.event_id == AuditPrivate.event_id)
+    return joined.where(which, AuditPrivate.about_type != Person.entity_type).correlate(Case, Alert).exists()
 
 
 async def erase_case(
@@ -112,10 +152,37 @@ async def erase_case(
     for kind in CONTENT:
         of_case = select(kind).where(kind.case_id == case.id).order_by(kind.id)
         rows += await tx.session.scalars(of_case.execution_options(populate_existing=True))
-    tasks = select(Task.id).where(Task.case_id == case.id)
-    await tx.session.execute(update(Question).where(Question.task_id.in_(tasks)).values(reason=None, refusal=None))
     await tx.session.execute(update(OutboxEntry).where(OutboxEntry.case_id == case.id).values(context={}))
-    return await _erase(tx, case, rows, _Erasure(ground, ticket, by, at))
+    return await erase_rows(tx, case, rows, Erasure(ground, ticket, by, at))
+
+
+async def erase_alert(
+    tx: Tx, alert: Alert, *, basis: str, ticket: str | None = None, by: Actor, at: datetime
+) -> ErasedContent:
+    """Erase everything personal in an alert that belongs to no case, with its bytes; it is still known when it repeats.
+
+    Raises:
+        AlertHasCase: It belongs to one by now: it goes with that.
+        TextRequired: There is no basis.
+    """
+    ground = texts.words(basis, "the basis")
+    await hold(tx, erasing.LOCK)
+    alert = await find.alert(tx, alert.id, lock=True)
+    if alert.case_id is not None:
+        case = await find.case(tx, alert.case_id)
+        step = f"erase it there: casewright case redact {case.number} {alert.id}"
+        raise AlertHasCase(f"the alert belongs to {case_label(case)}", next_step=step)
+    of_alert = select(Evidence).where(Evidence.alert_id == alert.id).order_by(Evidence.id)
+    kept = await tx.session.scalars(of_alert.execution_options(populate_existing=True))
+    return await erase_rows(tx, None, [alert, *kept], Erasure(ground, ticket, by, at))
+
+
+async def _with_tasks(tx: Tx, tasks: Sequence[str]) -> list[_Row]:
+    found: list[_Row] = []
+    for kind in _OF_TASKS:
+        of_tasks = select(kind).where(kind.task_id.in_(tasks)).order_by(kind.id)
+        found += await tx.session.scalars(of_tasks.execution_options(populate_existing=True))
+    return found
 
 
 async def _locked(tx: Tx, case: Case) -> Case:
@@ -126,7 +193,8 @@ async def _locked(tx: Tx, case: Case) -> Case:
     return case
 
 
-async def _erase(tx: Tx, case: Case, rows: Sequence[_Row], erasure: _Erasure) -> ErasedContent:
+async def erase_rows(tx: Tx, case: Case | None, rows: Sequence[_Row], erasure: Erasure) -> ErasedContent:
+    """Erase what is personal in some rows of a case that the caller has locked, or of none."""
     by_type: dict[str, list[_Row]] = defaultdict(list)
     changed, disclosures = 0, 0
     for row in rows:
@@ -143,6 +211,9 @@ async def _erase(tx: Tx, case: Case, rows: Sequence[_Row], erasure: _Erasure) ->
                 tx.record("privacy.erased", row, by=erasure.by, at=erasure.at, case=case, facts=facts)
         await erasing.forget(tx, entity_type, [row.id for row in some])
     await _reword(tx, [row for row in rows if isinstance(row, Note)])
+    of_tasks = Question.task_id.in_([row.id for row in rows if isinstance(row, Task)])
+    emptied = {"reason": None, "refusal": None, "parameters_sha256": None}
+    await tx.session.execute(update(Question).where(of_tasks).values(emptied))
     files = await _unneeded(tx, [row.sha256 for row in rows if isinstance(row, Evidence)])
     return ErasedContent(changed, disclosures, files)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,13 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, func, or_, select, update
 
-from case_store import outbox, texts
+from case_store import find, outbox, texts
 from case_store.actor import Actor
 from case_store.audit.commitments import pseudonym
 from case_store.holds import hold
-from case_store.models import AuditEvent, Case, OutboxEntry, Person, Question, Task
+from case_store.models import AuditEvent, Case, Evidence, Note, OutboxEntry, Person, Question, Reply, Task
 from case_store.privacy import erasing
+from case_store.privacy.content import Erasure, erase_rows
 from case_store.privacy.legal_holds import held_cases_with
 from case_store.privacy.refusals import Held, StillAtWork
 from case_store.store import Tx
@@ -32,6 +34,7 @@ class Traces:
         disclosures: Values in events that are disclosed and can be erased.
         signed_tasks: Tasks that say who decided.
         messages: Messages to them, sent or not.
+        replies: Notes made of what they sent back, and mails as they came.
         clear_events: Events from before there were commitments that name them in clear; those cannot be erased.
         named_by_sops: Tasks whose SOP names them by handle; the SOP's text is kept as it is.
     """
@@ -39,17 +42,22 @@ class Traces:
     disclosures: int
     signed_tasks: int
     messages: int
+    replies: int
     clear_events: int
     named_by_sops: int
 
 
 @dataclass(frozen=True, slots=True)
 class ErasedPerson:
-    """What was erased, and the handle that is left; `already` when there was nothing left to erase."""
+    """What was erased, and the handle that is left; `already` when there was nothing left to erase.
+
+    Of their mails the bytes are in `files`: they are deleted once the transaction is through (`Blobs.forget`).
+    """
 
     handle: str
     traces: Traces
     already: bool
+    files: tuple[str, ...] = ()
 
 
 async def traces(tx: Tx, person: Person) -> Traces:
@@ -59,6 +67,7 @@ async def traces(tx: Tx, person: Person) -> Traces:
         disclosures=sum(found.get(person.id, {}).values()),
         signed_tasks=len(await _signed(tx, person)),
         messages=len(await _messages(tx, person)),
+        replies=sum([len(rows) for rows in (await _replies(tx, person)).values()]),
         clear_events=await _number(tx, AuditEvent.event_id, _clear(person)),
         named_by_sops=await _number(tx, Task.id, Task.owner_rule == f"user:{person.handle}"),
     )
@@ -89,15 +98,17 @@ async def erase_person(
     found = await traces(tx, person)
     pointers = sorted((await erasing.disclosed(tx, Person.entity_type, [person.id])).get(person.id, ()))
     alias = pseudonym(person.id)
-    if person.handle == alias and not (found.disclosures or found.signed_tasks or found.messages):
+    left = found.disclosures or found.signed_tasks or found.messages or found.replies
+    if person.handle == alias and not left:
         return ErasedPerson(alias, found, already=True)
+    files = await _forget_replies(tx, person, Erasure(ground, ticket, by, at))
     await _unname(tx, person, alias, by=by, at=at)
     erasing.overwrite(person)
     person.active, person.roles, person.time_zone = False, [], None
     facts = {"basis": ground, "ticket": ticket, "disclosures": found.disclosures, "pointers": pointers}
     tx.record("privacy.erased", person, by=by, at=at, facts=facts)
     await erasing.forget(tx, Person.entity_type, [person.id])
-    return ErasedPerson(alias, found, already=False)
+    return ErasedPerson(alias, found, already=False, files=files)
 
 
 async def refuse_kept(tx: Tx, person: Person) -> None:
@@ -119,6 +130,28 @@ async def refuse_kept(tx: Tx, person: Person) -> None:
     work += [f"CASE-{number}" for number in await tx.session.scalars(of_cases)]
     if work:
         raise StillAtWork(f"{person.handle} still has {', '.join(work)}")
+
+
+async def _forget_replies(tx: Tx, person: Person, erasure: Erasure) -> tuple[str, ...]:
+    """Erase what they sent back; return the files that nobody needs any more."""
+    files: set[str] = set()
+    for case_id, rows in (await _replies(tx, person)).items():
+        case = await find.case(tx, case_id, lock=True)
+        files |= set((await erase_rows(tx, case, rows, erasure)).files)
+    return tuple(sorted(files))
+
+
+async def _replies(tx: Tx, person: Person) -> dict[str, list[Note | Evidence]]:
+    """Find, by case, the notes and mails that came of what they sent back and that still say something."""
+    found: dict[str, list[Note | Evidence]] = defaultdict(list)
+    theirs = Reply.person_id == person.id
+    for note in await tx.session.scalars(select(Note).join(Reply, Reply.note_id == Note.id).where(theirs)):
+        if note.body != pseudonym(note.id):
+            found[note.case_id].append(note)
+    for mail in await tx.session.scalars(select(Evidence).join(Reply, Reply.evidence_id == Evidence.id).where(theirs)):
+        if mail.case_id is not None and mail.name != pseudonym(mail.id):
+            found[mail.case_id].append(mail)
+    return dict(sorted(found.items()))
 
 
 async def _unname(tx: Tx, person: Person, alias: str, *, by: Actor, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Puts an answer on record and does what may be done because of it: acknowledge, comment, want no more messages."""
+"""Puts a text on record and does what may be done because of it: acknowledge, comment, want no more messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Final
 
 from sqlalchemy import select
 
@@ -14,12 +13,11 @@ from case_store import access, contacts, notes, tasks
 from case_store.actor import Actor
 from case_store.audit.ledger import personal
 from case_store.lifecycle import NotAllowedNow
-from case_store.models import Case, IdempotencyKey, OutboxEntry, Person, Task
+from case_store.models import Case, OutboxEntry, Person, Reply, Task
 from case_store.refusals import AlreadyDecided, NotYours, PersonInactive
+from case_store.replies.outcomes import Taken, key_of, received, was_taken
 from case_store.replies.words import Said
 from case_store.store import Tx
-
-HELP: Final = "This decides nothing. To say that you take care of a case, write ACK and its number, such as ACK 42."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ async def take_of_shared(tx: Tx, number: str, channel: str, ref: str, said: Said
         await take(tx, Sender(person, channel, f"{ref}:{person.id}"), said, by=by, at=at)
 
 
-async def take(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -> str | None:
+async def take(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -> Taken | None:
     """Take one answer; it decides nothing, whatever it says.
 
     Args:
@@ -59,55 +57,61 @@ async def take(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -
         at: Now.
 
     Returns:
-        What to tell the sender; None when nothing is to be said, or it was taken before.
+        What became of it; None when it was taken before.
     """
-    key = f"reply:{sender.channel}:{sha256(sender.ref.encode()).hexdigest()}"
-    if await tx.session.get(IdempotencyKey, key) is not None:
+    key = key_of(sender.channel, sender.ref)
+    if await was_taken(tx, key):
         return None
-    tx.session.add(IdempotencyKey(key=key, entity_type=Person.entity_type, entity_id=sender.person.id))
-    facts = {"reply": key, "channel": sender.channel, "ref": sender.ref, "kind": said.kind}
-    tx.record("reply.received", sender.person, by=by, at=at, facts=facts)
+    row = Reply(key=key, channel=sender.channel, at=at, person_id=sender.person.id)
+    taken = await _do(tx, sender, said, row, by=by, at=at)
+    row.outcome = taken.outcome
+    tx.session.add(row)
+    # With the row, which it tells of; so after what followed from it.
+    received(tx, sender.person, key, sender.channel, said.kind, by=by, at=at, facts={"ref": sender.ref})
     await tx.flush()
+    return taken
+
+
+async def _do(tx: Tx, sender: Sender, said: Said, row: Reply, *, by: Actor, at: datetime) -> Taken:
     match said.kind:
         case "stop":
             await contacts.opt_out(tx, sender.person, sender.channel, by=by, at=at, why=f"answered {said.text}")
-            return None
+            return Taken("opted_out")
         case "start":
             await contacts.opt_in(tx, sender.person, sender.channel, by=by, at=at, why=f"answered {said.text}")
-            return None
+            return Taken("opted_in")
         case "acknowledge":
-            return await _acknowledge(tx, sender, said, by=by, at=at)
-        case "comment":
-            return await _comment(tx, sender, said, by=by, at=at)
+            about = await _told(tx, sender.person, said, by=by, at=at)
+            row.case_id = about[0].case_id if about else None
+            count = await acknowledge(tx, about, sender.person, sender.channel, by=by, at=at)
+            return Taken("acknowledged" if count else "nothing_waits", said.case_number, count)
+        case "comment" if about := await _told(tx, sender.person, said, by=by, at=at):
+            return await _comment(tx, sender, said, about[0], row, by=by, at=at)
         case _:
-            return HELP
+            return Taken("not_understood")
 
 
-async def _acknowledge(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -> str:
+async def acknowledge(tx: Tx, about: Sequence[Task], person: Person, channel: str, *, by: Actor, at: datetime) -> int:
+    """Record that somebody takes care of those of these tasks that wait and are theirs; return how many."""
     count = 0
-    for task in await _told(tx, sender.person, said, by=by, at=at):
+    for task in about:
         try:
-            await tasks.acknowledge(tx, task, sender.person, via=sender.channel, by=by, at=at)
+            await tasks.acknowledge(tx, task, person, via=channel, by=by, at=at)
         except (AlreadyDecided, NotAllowedNow, NotYours, PersonInactive):
             continue
         count += 1
-    if count == 0:
-        return f"CASE-{said.case_number} has nothing that waits for you."
-    return f"Thank you. CASE-{said.case_number}: you take care of {count} task{'s' if count > 1 else ''}."
+    return count
 
 
-async def _comment(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -> str:
-    about = await _told(tx, sender.person, said, by=by, at=at)
-    if not about:
-        return HELP
-    task = about[0]
+async def _comment(tx: Tx, sender: Sender, said: Said, task: Task, row: Reply, *, by: Actor, at: datetime) -> Taken:
     case = await tx.session.get_one(Case, task.case_id)
     words = f"Unverified, by {sender.channel}, from the address of {sender.person.name}: {said.text}"
     note = await notes.add(tx, case, words, task=task, author=by, by=by, at=at)
     facts = {"channel": sender.channel, "who": personal(sender.person, sender.person.handle), "note_id": note.id}
     tx.record("reply.noted", None, by=by, at=at, case=case, facts=facts)
     await tx.flush()
-    return f"Noted in CASE-{case.number}. This decides nothing."
+    row.case_id, row.task_id, row.note_id = case.id, task.id, note.id
+    return Taken("noted", case.number)
 
 
 async def _told(tx: Tx, person: Person, said: Said, *, by: Actor, at: datetime) -> Sequence[Task]:

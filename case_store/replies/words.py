@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from case_store.clean import clean_text
 
-Kind = Literal["stop", "start", "acknowledge", "comment", "other"]
+Kind = Literal["stop", "start", "acknowledge", "decide", "comment", "other"]
 
 LONGEST: Final = 2_000
 """Characters of an answer that are looked at and kept."""
@@ -27,8 +27,8 @@ class Said:
     """What an answer says.
 
     Attributes:
-        kind: `stop` and `start`: messages by this channel; `acknowledge`; `comment`: it names a message of ours;
-            `other`: nothing that we know.
+        kind: `stop` and `start`: messages by this channel; `acknowledge`; `decide`: what only mails are read for, and
+            what no reply does; `comment`: it is about a message of ours; `other`: nothing that we know.
         case_number: The case that it names; None when it names none.
         digits: The digits of the marker that it names, in capitals; None when it names a case as a whole.
         text: What was written, cut and cleaned.

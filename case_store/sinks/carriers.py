@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from case_store.audit.formats import FORMATS
 from case_store.sinks.address import Address
 from case_store.sinks.contract import Sink
 from case_store.sinks.files import FileSink
@@ -10,4 +11,7 @@ from case_store.sinks.syslog import SyslogSink
 
 def carrier(address: Address) -> Sink:
     """Return what delivers to the address. Mail has none: it goes by the outbox."""
-    return FileSink(address.target) if address.kind == "file" else SyslogSink(address)
+    if address.kind != "file":
+        return SyslogSink(address)
+    head = FORMATS[address.format].begin() if address.what == "events" else ""
+    return FileSink(address.target, head.rstrip("\r\n"))

@@ -26,15 +26,16 @@ _MODE: Final = 0o640
 class FileSink:
     """Appends to one file."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, head: str = "") -> None:
+        """Append to the file at `path`; one that is empty begins with `head`, a line without its end."""
+        self._path, self._head = path, head
 
     def deliver(self, lines: Sequence[Line]) -> None:
         """Append the lines and have the disk keep them."""
         content = b"".join(line.text.encode() + b"\n" for line in lines)
         try:
             with _opened(self._path) as file:
-                _append(file, content)
+                _append(file, content, self._head.encode())
         except OSError as error:
             if error.errno in {errno.EAGAIN, errno.EWOULDBLOCK}:
                 raise SinkDown(f"{self._path}: another process holds the file") from error
@@ -54,9 +55,11 @@ def _opened(path: str) -> Iterator[int]:
         os.close(file)
 
 
-def _append(file: int, content: bytes) -> None:
+def _append(file: int, content: bytes, head: bytes) -> None:
     found = os.fstat(file)
     regular = stat.S_ISREG(found.st_mode)
+    if regular and not found.st_size and head:
+        content = head + b"\n" + content
     if regular and found.st_size and os.pread(file, 1, found.st_size - 1) != b"\n":
         content = b"\n" + content
     try:

@@ -212,7 +212,8 @@ async def renew(tx: Tx, task: Task, *, by: Actor, at: datetime) -> bool:
         move_task(case, task, "open")
         task.decision = task.signed_by = task.decided_at = task.decided_via = None
     task.parameters = parameters
-    tx.record("task.parameters_changed", task, by=by, at=at, facts={"sha256": parameters_sha256(parameters)})
+    digest = personal(task, parameters_sha256(parameters))
+    tx.record("task.parameters_changed", task, by=by, at=at, facts={"sha256": digest})
     await tx.flush()
     await notices.assigned(tx, task, await recipients(tx, task), at)
     await signals.raise_(tx, case, at)

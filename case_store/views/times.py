@@ -1,23 +1,27 @@
 """How long things take: of one case, and of all cases by SOP and severity, as managers ask for it.
 
-A task is acknowledged when somebody says so, or else when it is decided. Working time is that of the calendar that the
-case has now; wall time is what the clock on the wall says.
+A task is acknowledged when somebody says so, or else when it is decided; a case is with its first task. Working time is
+that of the calendar that the case has now; wall time is what the clock on the wall says.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from statistics import median, quantiles
+from statistics import fmean, median, quantiles
+from typing import Any, Final, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
-from case_store import clocks, deadlines
+from case_store import deadlines
 from case_store.clocks import Times
 from case_store.models import Case, Deadline, Person, Task
 from case_store.store import Tx
+from sop.worktime import ALWAYS, Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,11 @@ class CaseTimes:
 class TimesRow:
     """What is known of all cases, or all tasks, of one SOP and severity; times in whole seconds, None without any.
 
-    The median and the 90th percentile are of those that are closed; `count` has the open ones too.
+    Mean, median and 90th percentile are of those that were acknowledged, or are closed; `count` has all.
+
+    Attributes:
+        mtta: Mean time to acknowledge; that of a case ends when somebody acknowledges or decides its first task.
+        mttr: Mean time to resolve: to close it.
     """
 
     what: str
@@ -76,10 +84,13 @@ class TimesRow:
     count: int
     closed: int
     breached: int
+    mtta: int | None
     acknowledge_median: int | None
     acknowledge_p90: int | None
+    mttr: int | None
     close_median: int | None
     close_p90: int | None
+    worked_mean: int | None
     worked_median: int | None
     worked_p90: int | None
 
@@ -97,96 +108,149 @@ async def case_times(tx: Tx, case: Case) -> CaseTimes:
 
 async def durations(tx: Tx, case: Case) -> list[Duration]:
     """Return how long a case took, then each of its tasks that were asked, in the order of its SOP."""
-    its = await Times.of(tx, case)
+    calendar = (await Times.of(tx, case)).calendar
+    first = await tx.session.scalar(select(func.min(_SEEN)).where(Task.case_id == case.id))
     asked = select(Task).where(Task.case_id == case.id, Task.opened_at.is_not(None)).order_by(Task.position)
-    return [_of_case(case, its), *(_of_task(task, its) for task in await tx.session.scalars(asked))]
+    rows = await tx.session.scalars(asked)
+    its = [_duration(task.key, task, task.acknowledged_at or task.decided_at, calendar) for task in rows]
+    return [_duration(None, case, first, calendar), *its]
 
 
 async def times(tx: Tx, *, since: datetime | None = None, until: datetime | None = None) -> list[TimesRow]:
-    """Return how long cases and tasks take, by SOP and severity; of cases that were opened in a time."""
-    wanted = select(Case).order_by(Case.number)
-    wanted = wanted.where(Case.opened_at >= since) if since else wanted
-    wanted = wanted.where(Case.opened_at < until) if until else wanted
-    found: dict[tuple[str, str, str], list[Duration]] = defaultdict(list)
-    known = {case.id: (case, await Times.of(tx, case)) for case in await tx.session.scalars(wanted)}
-    for case, its_times in known.values():
-        found["cases", case.sop_key, case.severity].append(_of_case(case, its_times))
-    for task in await tx.session.scalars(select(Task).where(Task.opened_at.is_not(None))):
-        if task.case_id in known:
-            case, its_times = known[task.case_id]
-            found["tasks", case.sop_key, case.severity].append(_of_task(task, its_times))
-    return [_row(*key, took) for key, took in sorted(found.items())]
+    """Return how long cases and tasks take, by SOP and severity; of cases that were opened in a time.
+
+    Only what is counted is read, some thousand rows at a time: there may be millions of tasks.
+    """
+    span = [Case.opened_at >= since] if since else []
+    span += [Case.opened_at < until] if until else []
+    calendars = await _calendars(tx, span)
+    first = select(Task.case_id, func.min(_SEEN).label("seen_at")).group_by(Task.case_id).subquery()
+    of_cases = select(*_OF_CASE, *_clock_of(Case), first.c.seen_at).outerjoin(first, first.c.case_id == Case.id)
+    of_tasks = select(*_OF_CASE, *_clock_of(Task), _SEEN.label("seen_at")).join(Task, Task.case_id == Case.id)
+    found: dict[tuple[str, str, str], _Spreads] = defaultdict(_Spreads)
+    for what, wanted in (("cases", of_cases), ("tasks", of_tasks.where(Task.opened_at.is_not(None)))):
+        rows = await tx.session.stream(wanted.where(*span).execution_options(yield_per=_AT_ONCE))
+        async for some in rows.partitions():
+            for row in some:
+                calendar = calendars[row.sop_digest, row.severity]
+                found[what, row.sop_key, row.severity].add(_duration(None, row, row.seen_at, calendar))
+    return [spreads.row(*key) for key, spreads in sorted(found.items())]
 
 
-def _row(what: str, sop: str, severity: str, took: list[Duration]) -> TimesRow:
-    acknowledge, close, worked = (
-        _Spread.of(getattr(one, name) for one in took) for name in ("to_acknowledge", "to_close", "worked")
+async def _calendars(tx: Tx, span: Sequence[ColumnElement[bool]]) -> dict[tuple[str, str], Calendar]:
+    """Return by which calendar cases count, by their SOP's digest and their severity."""
+    one_of_each = select(func.min(Case.id)).where(*span).group_by(Case.sop_digest, Case.severity)
+    cases = await tx.session.scalars(select(Case).where(Case.id.in_(one_of_each)))
+    return {(case.sop_digest, case.severity): (await Times.of(tx, case)).calendar for case in cases.all()}
+
+
+_AT_ONCE: Final = 5_000
+# Acknowledging comes first; where nobody said so, deciding is it.
+_SEEN: Final = func.coalesce(Task.acknowledged_at, Task.decided_at)
+_OF_CASE: Final = (Case.sop_key, Case.severity, Case.sop_digest)
+
+
+def _clock_of(table: type[Case | Task]) -> tuple[InstrumentedAttribute[Any], ...]:
+    return (
+        table.opened_at,
+        table.closed_at,
+        table.clock_at,
+        table.spent_us,
+        table.due_at,
+        table.overdue_at,
     )
-    return TimesRow(
-        what=what,
-        sop=sop,
-        severity=severity,
-        count=len(took),
-        closed=len(close.values),
-        breached=sum(one.breached for one in took),
-        acknowledge_median=acknowledge.median,
-        acknowledge_p90=acknowledge.p90,
-        close_median=close.median,
-        close_p90=close.p90,
-        worked_median=worked.median,
-        worked_p90=worked.p90,
-    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    values: list[int] = field(default_factory=list)
+class _Clocked(Protocol):
+    """A case or a task, or those of its columns that are counted."""
 
-    @classmethod
-    def of(cls, values: Iterable[int | None]) -> _Spread:
-        return cls([value for value in values if value is not None])
-
-    @property
-    def median(self) -> int | None:
-        return round(median(self.values)) if self.values else None
-
-    @property
-    def p90(self) -> int | None:
-        if len(self.values) > 1:
-            return round(quantiles(self.values, n=10, method="inclusive")[-1])
-        return self.values[0] if self.values else None
+    opened_at: Any
+    closed_at: Any
+    clock_at: Any
+    spent_us: Any
+    due_at: Any
+    overdue_at: Any
 
 
-def _of_case(case: Case, its: Times) -> Duration:
-    worked = clocks.spent_until(case, its, case.closed_at) if case.closed_at else None
+def _duration(name: str | None, row: _Clocked, seen_at: datetime | None, calendar: Calendar) -> Duration:
+    opened, closed = row.opened_at, row.closed_at
     return Duration(
-        name=None,
-        to_acknowledge=None,
-        to_close=_seconds(case.closed_at - case.opened_at if case.closed_at else None),
-        worked=_seconds(worked),
-        breached=_late(case.overdue_at, case.due_at, case.closed_at),
-    )
-
-
-def _of_task(task: Task, its: Times) -> Duration:
-    opened, closed = task.opened_at, task.closed_at
-    seen = min(filter(None, (task.acknowledged_at, task.decided_at)), default=None)
-    worked = clocks.spent_until(task, its, closed) if closed else None
-    return Duration(
-        name=task.key,
-        to_acknowledge=_seconds(seen - opened if seen and opened else None),
+        name=name,
+        to_acknowledge=_seconds(seen_at - opened if seen_at and opened else None),
         to_close=_seconds(closed - opened if closed and opened else None),
-        worked=_seconds(worked),
-        breached=_late(task.overdue_at, task.due_at, closed),
+        worked=_seconds(_worked(row, calendar)),
+        breached=row.overdue_at is not None or (row.due_at is not None and closed is not None and closed > row.due_at),
     )
 
 
-def _late(overdue_at: datetime | None, due_at: datetime | None, closed_at: datetime | None) -> bool:
-    return overdue_at is not None or (due_at is not None and closed_at is not None and closed_at > due_at)
+def _worked(row: _Clocked, calendar: Calendar) -> timedelta | None:
+    """Return the working time of what is closed; its last part is not counted before somebody asks for it."""
+    if row.closed_at is None:
+        return None
+    spent = timedelta(microseconds=row.spent_us or 0)
+    begun = row.opened_at if row.clock_at is None and row.due_at is not None else row.clock_at
+    if begun is None:
+        return spent
+    return spent + (row.closed_at - begun if calendar is ALWAYS else calendar.between(begun, row.closed_at))
 
 
 def _seconds(time: timedelta | None) -> int | None:
     return round(time.total_seconds()) if time is not None else None
+
+
+@dataclass(slots=True)
+class _Spreads:
+    """The durations of one row of the table, in eight bytes each."""
+
+    count: int = 0
+    breached: int = 0
+    acknowledge: array[int] = field(default_factory=lambda: array("q"))
+    close: array[int] = field(default_factory=lambda: array("q"))
+    worked: array[int] = field(default_factory=lambda: array("q"))
+
+    def add(self, one: Duration) -> None:
+        self.count += 1
+        self.breached += one.breached
+        for values, value in (
+            (self.acknowledge, one.to_acknowledge),
+            (self.close, one.to_close),
+            (self.worked, one.worked),
+        ):
+            if value is not None:
+                values.append(value)
+
+    def row(self, what: str, sop: str, severity: str) -> TimesRow:
+        return TimesRow(
+            what=what,
+            sop=sop,
+            severity=severity,
+            count=self.count,
+            closed=len(self.close),
+            breached=self.breached,
+            mtta=_mean(self.acknowledge),
+            acknowledge_median=_median(self.acknowledge),
+            acknowledge_p90=_p90(self.acknowledge),
+            mttr=_mean(self.close),
+            close_median=_median(self.close),
+            close_p90=_p90(self.close),
+            worked_mean=_mean(self.worked),
+            worked_median=_median(self.worked),
+            worked_p90=_p90(self.worked),
+        )
+
+
+def _mean(values: Sequence[int]) -> int | None:
+    return round(fmean(values)) if values else None
+
+
+def _median(values: Sequence[int]) -> int | None:
+    return round(median(values)) if values else None
+
+
+def _p90(values: Sequence[int]) -> int | None:
+    if len(values) > 1:
+        return round(quantiles(values, n=10, method="inclusive")[-1])
+    return values[0] if values else None
 
 
 async def _deadline(tx: Tx, row: Deadline) -> DeadlineEntry:

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from cyclopts import App, Parameter
 
-from case_store import access, alerts, find, views
+from case_store import access, alerts, find, privacy, views
 from case_store.actor import Actor
 from case_store.alert_formats import Shape
 from case_store.blobs import Blobs
@@ -15,6 +15,8 @@ from case_store.refusals import NotFound
 from case_store.store import Tx
 from case_store.views import AlertRow
 from console.call import Here
+from console.commands.privacy_options import Basis, Ticket, Yes, erased
+from console.confirm import confirm
 from console.files import Input, read_bytes
 from console.intake import TakenIn, take_in
 from console.library import library
@@ -125,3 +127,27 @@ async def show(
     fields = json.dumps(facts.pop("fields"), indent=2, ensure_ascii=True)
     call.printer.facts({name.replace("_", " ").capitalize(): value for name, value in facts.items()})
     call.printer.say(fields)
+
+
+@app.command
+async def redact(
+    alert: Annotated[str, Parameter(help="The alert's id.")],
+    /,
+    *,
+    basis: Basis,
+    ticket: Ticket = None,
+    yes: Yes = False,
+    call: Here,
+) -> None:
+    """Erase what an alert says that belongs to no case, and its bytes. It cannot be taken back.
+
+    It stays known by its source and reference, so that it is counted when it comes again.
+    """
+    if not yes:
+        confirm(call.printer, f"The content of {alert} is erased for good.")
+    async with call.writing() as (tx, person):
+        found, by = await find.alert(tx, alert), Actor.person(person)
+        done = await privacy.erase_alert(tx, found, basis=basis, ticket=ticket, by=by, at=call.now)
+    blobs = Blobs(call.settings.blobs)
+    files = sum([await blobs.forget(digest) for digest in done.files])
+    call.printer.say(f"erased: {erased(done.disclosures, files)}")

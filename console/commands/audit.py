@@ -1,20 +1,20 @@
 """`casewright audit`: read and export the record."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from case_store import audit, find, views
+from case_store import access, audit, find
 from case_store.audit import TrailEvent, private
 from case_store.audit.fold import Folded
+from case_store.audit.names import KnownNames
 from case_store.errors import NotSealed
-from case_store.store import Tx
 from console.call import Here
 from console.commands.audit_export import OfCase, export
 from console.commands.audit_verify import verify
 from console.moments import a_moment
+from console.numbers import Count, Nth
 from console.output import AsJson, Column
 from console.text import moment
 
@@ -32,7 +32,7 @@ async def tail(
     *,
     case: OfCase = None,
     count: Annotated[
-        int, Parameter(name=["--count", "-n"], help="How many of the newest events.", show_default=True)
+        Count, Parameter(name=["--count", "-n"], help="How many of the newest events.", show_default=True)
     ] = 20,
     as_json: AsJson = False,
     call: Here,
@@ -41,7 +41,8 @@ async def tail(
     async with call.reading() as tx:
         of = await find.case(tx, case) if case else None
         events = await audit.tail(tx, await audit.last_id(tx, of, before=count), of, count)
-        names = await Names.of(tx)
+        names = await KnownNames().of(tx, [(event.stream, event.actor) for event in events])
+        await access.saw(tx, events)
         bodies = await private.read(tx, [event.body for event in events]) if as_json else []
     if as_json:
         call.printer.json({"events": [{"id": event.id, **body} for event, body in zip(events, bodies, strict=True)]})
@@ -50,35 +51,10 @@ async def tail(
         Column[TrailEvent]("Id", lambda event: event.id, right=True, whole=True),
         Column[TrailEvent]("When", lambda event: moment(event.at), whole=True),
         Column[TrailEvent]("What", lambda event: event.type),
-        Column[TrailEvent]("Who", names.actor),
-        Column[TrailEvent]("Of", names.stream),
+        Column[TrailEvent]("Who", lambda event: names.actor(event.actor.kind, event.actor.id)),
+        Column[TrailEvent]("Of", lambda event: names.stream(event.stream)),
     ]
     call.printer.listing("events", events, columns, as_json=False, empty="nothing is on record yet")
-
-
-@dataclass(frozen=True)
-class Names:
-    """What people say instead of ids."""
-
-    handles: dict[str, str]
-    cases: dict[str, int]
-
-    @classmethod
-    async def of(cls, tx: Tx) -> Self:
-        """Learn the handles of people and the numbers of cases."""
-        people, cases = await views.people(tx), await views.cases(tx)
-        return cls({person.id: person.handle for person in people}, {case.id: case.number for case in cases})
-
-    def actor(self, event: TrailEvent) -> str:
-        """Name who did it."""
-        return self.handles.get(event.actor.id, str(event.actor))
-
-    def stream(self, event: TrailEvent) -> str:
-        """Name what it is about."""
-        kind, _, entity = event.stream.partition("/")
-        if kind == "case" and entity in self.cases:
-            return f"CASE-{self.cases[entity]}"
-        return f"{kind} {self.handles.get(entity, entity)}"
 
 
 app.command(export)
@@ -92,7 +68,7 @@ async def replay(
     at: Annotated[
         datetime | None, Parameter(converter=a_moment, help="As it was then (UTC where no zone is named).")
     ] = None,
-    seq: Annotated[int | None, Parameter(help="As it was after so many of its events.")] = None,
+    seq: Annotated[Nth | None, Parameter(help="As it was after its event of this number.")] = None,
     as_json: AsJson = False,
     call: Here,
 ) -> None:
@@ -109,7 +85,7 @@ async def replay(
     for row in rows.values():
         if row.type == "case":
             told = " · ".join(f"{name} {row.values.get(name)}" for name in ("severity", "state", "sop_key"))
-            call.printer.say(f"CASE-{row.values['number']}  {row.values['title']}\n{told} · after {last} events")
+            call.printer.say(f"CASE-{row.values['number']}  {row.values['title']}\n{told} · after event {last}")
     columns = [
         Column[Folded]("Task", lambda row: str(row.values["key"])),
         Column[Folded]("Title", lambda row: str(row.values["title"])),

@@ -8,7 +8,9 @@ from cyclopts import App, Parameter
 from case_store.actor import Actor
 from console.call import Call, Here
 from console.errors import NoSuchSink
+from console.numbers import Place
 from console.output import AsJson, Column
+from console.text import numbered
 
 if TYPE_CHECKING:
     from case_store.sinks.address import Address
@@ -84,7 +86,7 @@ async def test(name: Name, *, call: Here) -> None:
 async def rewind(
     name: Name,
     *,
-    to: Annotated[int, Parameter(help="The place of the first event to deliver again, counted from 0.")],
+    to: Annotated[Place, Parameter(help="The place of the first event to deliver again, counted from 0.")],
     call: Here,
 ) -> None:
     """Deliver events once more, from one that was delivered before; that you did is on record."""
@@ -92,7 +94,7 @@ async def rewind(
 
     async with call.writing() as (tx, person):
         again = await state.rewind(tx, name, to, by=Actor.person(person), at=call.now)
-    call.printer.say(f"{again} events go to {name} once more, from place {to} on")
+    call.printer.say(f"to {name} once more, from place {to} on: {numbered(again, 'event')}")
 
 
 def _configured(call: Call, name: str) -> "Address":

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 async def status(*, as_json: AsJson = False, call: Here) -> int:
     """Say what waits to be sealed and for how long, what was signed last, and what others have confirmed.
 
-    Exit codes: 0 all is well; 16 events wait for longer than 2 s, or nothing was signed for two minutes; 17 a witness
-    has confirmed nothing for ten minutes. For a monitor: `casewright audit status --json`.
+    Exit codes: 0 all is well; 16 events wait for longer than 2 s, nothing was signed for two minutes, or something was
+    signed in the future; 17 a witness has confirmed nothing for ten minutes. For a monitor:
+    `casewright audit status --json`.
     """
     from case_store.audit import status as log_status
     from case_store.audit import verifier, witnesses
@@ -40,7 +41,7 @@ async def status(*, as_json: AsJson = False, call: Here) -> int:
         )
         for fault in faults:
             call.printer.warn(
-                f"{fault}\n  next: see that a relay runs (casewright up, or casewright relay), and its log"
+                f"{fault}\n  next: see that a relay runs (casewright up, or casewright relay), its log, and the clocks"
             )
         for name in unwitnessed:
             call.printer.warn(

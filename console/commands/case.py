@@ -12,7 +12,7 @@ from case_store.models import Severity
 from case_store.views import CaseRow
 from console.call import Here
 from console.commands import case_times
-from console.commands.privacy_options import Basis, Ticket, Yes
+from console.commands.privacy_options import Basis, Ticket, Yes, erased
 from console.confirm import confirm
 from console.files import chunks
 from console.library import library
@@ -264,4 +264,4 @@ async def redact(
         done = await privacy.redact(tx, of, row, basis=basis, ticket=ticket, by=by, at=at)
     blobs = Blobs(call.settings.blobs)
     files = sum([await blobs.forget(digest) for digest in done.files])
-    call.printer.say(f"erased: {done.disclosures} values in the record, {files} files of evidence")
+    call.printer.say(f"erased: {erased(done.disclosures, files)}")

@@ -45,13 +45,17 @@ async def preview(
         facts = await facts_for(tx, about, person, template, call.settings, call.now)
         hidden = about is not None and hides_content(about) and template not in {CODE, HIDDEN}
         shown = HIDDEN if hidden else template
-        named = "assigned" if template == HIDDEN else template
-        words = strictly(shown, {**facts, "about": named}, language or person.language, own)
+        facts |= {"about": "assigned" if template == HIDDEN else template, "can_reply": _answers_are_read(call)}
+        words = strictly(shown, facts, language or person.language, own)
     if html is not None:
         _write(html, words.html)
     _show(call, words, shown, language or person.language, about.number if about else EXAMPLE)
     if html is not None:
         call.printer.say(f"the HTML is in {html}")
+
+
+def _answers_are_read(call: Call) -> bool:
+    return call.settings.imap_host is not None or call.settings.reply_spool is not None
 
 
 def _write(file: Path, html: str) -> None:

@@ -7,9 +7,11 @@ from cyclopts import App, Parameter
 
 from case_store import absence, find, privacy
 from case_store.actor import Actor
+from case_store.blobs import Blobs
 from case_store.privacy import Traces
 from console.call import Call, Here
 from console.commands.privacy_options import Basis, DryRun, Ticket, Yes
+from console.commands.retention import forget
 from console.confirm import confirm
 from console.moments import a_moment
 from console.output import AsJson
@@ -46,6 +48,7 @@ async def erase(
     async with call.writing(whole=True) as (tx, by):
         person = await find.person(tx, handle)
         done = await privacy.erase_person(tx, person, basis=basis, ticket=ticket, by=Actor.person(by), at=call.now)
+    await forget(Blobs(call.settings.blobs), done.files)
     if done.already and not as_json:
         call.printer.say(f"{done.handle} was erased before; nothing is left to erase")
         return
@@ -66,7 +69,7 @@ def _tell(call: Call, what: str, found: Traces, *, as_json: bool) -> None:
         return
     call.printer.say(
         f"{what}: {found.disclosures} values in the record, the name in {found.signed_tasks} signed tasks,"
-        f" {found.messages} messages"
+        f" {found.messages} messages, {found.replies} answers of theirs"
     )
     if found.clear_events:
         call.printer.warn(

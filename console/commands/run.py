@@ -5,11 +5,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from console.call import Here
+from console.numbers import Port
 
-Port = Annotated[int, Parameter(help="Where the Prefect server listens; 0 takes any free port.", show_default=True)]
+PrefectPort = Annotated[
+    Port, Parameter(help="Where the Prefect server listens; 0 takes any free port.", show_default=True)
+]
 
 
-async def up(*, port: Port = 4200, call: Here) -> int:
+async def up(*, port: PrefectPort = 4200, call: Here) -> int:
     """Start everything on this machine: Prefect server, worker and relay.
 
     Data, logs and databases go under CASEWRIGHT_HOME (default ./var). Ctrl-C stops all of it.
@@ -22,7 +25,7 @@ async def up(*, port: Port = 4200, call: Here) -> int:
 async def demo(
     *,
     once: Annotated[bool, Parameter(help="Answer the waiting tasks too, check the record, and end.")] = False,
-    port: Port = 0,
+    port: PrefectPort = 0,
     call: Here,
 ) -> int:
     """See a real-shaped alert become a case and go through its SOP.

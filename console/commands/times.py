@@ -21,7 +21,9 @@ _COLUMNS = [
     Column[TimesRow]("Number", lambda row: row.count, right=True),
     Column[TimesRow]("Closed", lambda row: row.closed, right=True),
     Column[TimesRow]("Late", lambda row: row.breached, right=True),
+    Column[TimesRow]("MTTA", lambda row: seconds(row.mtta), right=True),
     Column[TimesRow]("Acknowledged", lambda row: _pair(row.acknowledge_median, row.acknowledge_p90), right=True),
+    Column[TimesRow]("MTTR", lambda row: seconds(row.mttr), right=True),
     Column[TimesRow]("Closed after", lambda row: _pair(row.close_median, row.close_p90), right=True),
     Column[TimesRow]("Working time", lambda row: _pair(row.worked_median, row.worked_p90), right=True),
 ]
@@ -36,7 +38,10 @@ async def times(
     as_json: AsJson = False,
     call: Here,
 ) -> None:
-    """Show how long cases and tasks take, by SOP and severity: the median, then what nine of ten stay below."""
+    """Show how long cases and tasks take, by SOP and severity: the mean, the median / what nine of ten stay below.
+
+    MTTA is the mean time to acknowledge, MTTR the mean time to resolve.
+    """
     async with call.reading() as tx:
         rows = await views.times(tx, since=_in_utc(since), until=_in_utc(until))
     call.printer.listing("times", rows, _COLUMNS, as_json=as_json, empty="no such cases")

@@ -5,12 +5,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from console.call import Here
+from console.numbers import Port
 
 
 async def web(
     *,
     host: Annotated[str, Parameter(help="The address to listen at.", show_default=True)] = "127.0.0.1",
-    port: Annotated[int | None, Parameter(help="The port to listen at; else CASEWRIGHT_WEB_PORT, or 4280.")] = None,
+    port: Annotated[Port | None, Parameter(help="The port to listen at; else CASEWRIGHT_WEB_PORT, or 4280.")] = None,
     call: Here,
 ) -> int:
     """Serve the pages behind the links in messages, until Ctrl-C.

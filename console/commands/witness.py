@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from console.call import Here
 from console.errors import BadLogKey, PortTaken
+from console.numbers import Port
 
 if TYPE_CHECKING:
     from case_store.audit.checkpoints import VerifierKey
@@ -29,7 +30,7 @@ async def witness(
         Path | None, Parameter(help="Folder of its own key and memory; default: witness in CASEWRIGHT_HOME.")
     ] = None,
     host: Annotated[str, Parameter(help="Address to listen on.", show_default=True)] = _LOOPBACK,
-    port: Annotated[int, Parameter(help="Port to listen on; 0 takes any free one.", show_default=True)] = 4290,
+    port: Annotated[Port, Parameter(help="Port to listen on; 0 takes any free one.", show_default=True)] = 4290,
     name: Annotated[
         str | None, Parameter(help="Name to sign under, such as witness.example/w1; fixed with the first start.")
     ] = None,

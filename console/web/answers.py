@@ -1,4 +1,4 @@
-"""The page behind a link. Looking changes nothing; sending the page's form decides, once."""
+"""The page behind a link. Looking decides nothing, and is on record; sending the page's form decides, once."""
 
 from __future__ import annotations
 
@@ -89,9 +89,14 @@ class _Visit:
 async def show(request: Request) -> Response:
     """Show what is asked."""
     try:
-        return (await _visit(request)).again(200)
+        visit = await _visit(request)
     except LinkRefused as refusal:
         return await _ended(request, refusal)
+    site, name = visit.site, visit.name
+    if (count := site.visits.count(f"opened {name}")) is not None:
+        async with site.store.transaction(request_id=new_request_id()) as tx:
+            await links.opened(tx, name, count=count, by=BY, at=site.clock())
+    return visit.again(200)
 
 
 async def take(request: Request) -> Response:
@@ -208,14 +213,22 @@ def _not_theirs(visit: _Visit, error: StoreError) -> Response:
 
 async def _ended(request: Request, refusal: LinkRefused) -> Response:
     """Say why a link cannot be used, and what to do; nothing of the task: whoever has the link may not see it."""
-    site = site_of(request)
+    site, name, why = site_of(request), _name(request), refusal.why
+    await _put_on_record(site, name, why)
     async with site.store.reading() as tx:
-        person = await reader_of(tx, _name(request))
-    reader, why = reader_for(person, request), refusal.why
+        person = await reader_of(tx, name)
+    reader = reader_for(person, request)
     say = reader.say
     onwards = (say("to_prefect"), site.settings.prefect_ui_url) if why in _LEADS_ON else None
     lines = (say(f"{why}.words"), say(f"{why}.step"))
     return pages.said(site, reader, _STATUS.get(why, 409), say(f"{why}.head"), *lines, onwards=onwards)
+
+
+async def _put_on_record(site: Site, name: str | None, why: str) -> None:
+    # What is unknown is counted as one: whoever guesses would fill the memory with names.
+    if (count := site.visits.count("unknown" if why == "unknown" else f"{why} {name}")) is not None:
+        async with site.store.transaction(request_id=new_request_id()) as tx:
+            await links.refused(tx, name, why, count=count, by=BY, at=site.clock())
 
 
 def _name(request: Request) -> str | None:

@@ -1,4 +1,7 @@
-"""How often somebody may ask. Counted in memory, by each process for itself: a restart forgets it."""
+"""How often somebody may ask, and which visits are put on record.
+
+Counted in memory, by each process for itself: a restart forgets it.
+"""
 
 from __future__ import annotations
 
@@ -43,3 +46,27 @@ class Limit:
             self._began, self._counts = now, Counter()
         self._counts[key] += 1
         return self._counts[key] <= self.most
+
+
+HOUR: Final = 3600.0
+
+
+@dataclass
+class Visits:
+    """Counts visits in each hour and says which are to be on record: the 1st, 10th, 100th and so on of each key.
+
+    So a scanner that looks a million times makes seven events, and the record still says how often it looked.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(default=0.0, init=False)
+    _counts: Counter[str] = field(default_factory=Counter, init=False)
+
+    def count(self, key: str) -> int | None:
+        """Count one more visit; return how many there were in this hour, None when this one makes no event."""
+        now = self.clock()
+        if now - self._began >= HOUR:
+            self._began, self._counts = now, Counter()
+        self._counts[key] += 1
+        number = self._counts[key]
+        return number if str(number).strip("0") == "1" else None

@@ -14,7 +14,7 @@ from case_store.actor import Actor
 from case_store.links import LinkKeys
 from case_store.settings import Settings
 from case_store.store import CaseStore
-from console.web.limits import Limit
+from console.web.limits import Limit, Visits
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -35,6 +35,7 @@ class Site:
         per_address: How often one address may ask, in a minute.
         per_link: How often one link may be answered, in a minute.
         per_sender: How many texts of one number are answered, in a minute: two machines may talk to each other.
+        visits: Which visits to links are put on record.
     """
 
     store: CaseStore
@@ -44,6 +45,7 @@ class Site:
     per_address: Limit = field(default_factory=lambda: Limit(300))
     per_link: Limit = field(default_factory=lambda: Limit(20))
     per_sender: Limit = field(default_factory=lambda: Limit(5))
+    visits: Visits = field(default_factory=Visits)
     templates: Environment = field(
         init=False,
         repr=False,

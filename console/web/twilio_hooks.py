@@ -25,11 +25,11 @@ _CHANNEL: Final = "sms"
 async def status(request: Request) -> Response:
     """Take what became of a text. Known, late and foreign ones change nothing, and are answered like all others."""
     site, said = await _signed(request)
-    policy = outbox.Policy({_CHANNEL: site.settings.texts_an_hour}, site.settings.alarm_role)
+    policy = outbox.Policy.of(site.settings)
     sid, word = said.get("MessageSid", ""), said.get("MessageStatus", "")
+    code, name = said.get("ErrorCode") or None, request.query_params.get("message")
     async with site.store.transaction(request_id=new_request_id()) as tx:
-        code = said.get("ErrorCode") or None
-        await outbox.receipt(tx, _CHANNEL, sid, word, by=BY, at=site.clock(), code=code, policy=policy)
+        await outbox.receipt(tx, _CHANNEL, sid, word, by=BY, at=site.clock(), code=code, name=name, policy=policy)
     return Response(status_code=204)
 
 
@@ -56,7 +56,8 @@ async def _take(site: Site, number: str, text: str, sid: str) -> str | None:
             await replies.take_of_shared(tx, number, _CHANNEL, sid, said, by=BY, at=site.clock())
             return None
         sender = replies.Sender(person, _CHANNEL, sid)
-        return await replies.take(tx, sender, said, by=BY, at=site.clock())
+        taken = await replies.take(tx, sender, said, by=BY, at=site.clock())
+        return taken.words if taken else None
 
 
 def _twiml(inner: str) -> Response:

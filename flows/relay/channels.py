@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-import httpx
 from prefect.client.orchestration import PrefectClient
-from prefect.exceptions import PrefectException
 
 from case_store.settings import Settings
 from flows import blocks
 from flows.channel_setups import Setup, from_environment
+from flows.keep_going import at_last
+from flows.prefect_client import AWAY
 from notifiers.contract import Message, Notifier, Outcome
 from notifiers.errors import SettingsRefused
 from notifiers.reaching import CannotBeAsked
@@ -33,24 +32,22 @@ def channels(settings: Settings) -> dict[str, Notifier]:
     return _made(from_environment(settings))
 
 
-async def every_channel(settings: Settings, client: PrefectClient) -> dict[str, Notifier]:
-    """Return a notifier for each channel that is set up, by the environment or else by a block.
+async def every_channel(ours: Mapping[str, Notifier], settings: Settings, client: PrefectClient) -> dict[str, Notifier]:
+    """Return a notifier for each channel that is set up: those of the environment, and those that only a block sets up.
 
-    Waits for Prefect: a message by a channel that nobody knows yet would be given up.
+    Waits for Prefect: a message by a channel that nobody knows yet would be given up. A channel that a block sets up
+    wrongly takes no message until that is mended.
 
-    Raises:
-        SettingsRefused: The environment sets a channel up wrongly. One that a block sets up wrongly takes no message
-            until that is mended.
+    Args:
+        ours: The channels of the environment.
+        settings: What the installation decides.
+        client: Who is asked for the blocks.
     """
-    ours = channels(settings)
-    return {**await _of_blocks(settings, client, ours.keys()), **ours}
-
-
-async def _of_blocks(settings: Settings, client: PrefectClient, taken: Iterable[str]) -> dict[str, Notifier]:
-    found: dict[str, Notifier] = {}
-    for one in await _stored(settings, client):
+    found = dict(ours)
+    what = "Messages by channels that are set up in Prefect"
+    for one in await at_last(lambda: _stored(settings, client), what, every=_ASK_AGAIN, longest=_ASK_AGAIN, known=AWAY):
         channel = one.channel if isinstance(one, Setup) else one[0]
-        if channel in taken:
+        if channel in ours:
             continue
         try:
             if not isinstance(one, Setup):
@@ -64,16 +61,8 @@ async def _of_blocks(settings: Settings, client: PrefectClient, taken: Iterable[
 
 
 async def _stored(settings: Settings, client: PrefectClient) -> list[Setup | tuple[str, SettingsRefused]]:
-    said = False
-    while True:
-        try:
-            await blocks.register(client)
-            return await blocks.stored(client, settings)
-        except (httpx.HTTPError, PrefectException) as error:
-            if not said:
-                log.warning("Messages wait until Prefect says which channels are set up there: %s", error)
-            said = True
-        await asyncio.sleep(_ASK_AGAIN)
+    await blocks.register(client)
+    return await blocks.stored(client, settings)
 
 
 def _made(found: Iterable[Setup]) -> dict[str, Notifier]:

@@ -14,11 +14,11 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 
 from case_store import find, signals
-from case_store.errors import StoreUnavailable
 from case_store.signals import Signal
 from flows import runs, wake
 from flows.case_pass import LEASE
 from flows.clock import now
+from flows.keep_going import keep_going
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -31,15 +31,14 @@ _LONGEST_PAUSE = timedelta(seconds=5)
 
 async def deliver_signals(own: Resources, client: PrefectClient) -> None:
     """Deliver signals until cancelled."""
-    while True:
-        try:
-            delivered = await deliver_due(own, client)
-        except StoreUnavailable as error:
-            log.warning("The case store cannot be read at the moment: %s", error)
-            delivered = 0
-        if delivered:
+
+    async def step() -> bool:
+        if await deliver_due(own, client):
             wake.worker()
         await wake.relay_called(_LOOK_EVERY)
+        return True
+
+    await keep_going(step, "Signals to Prefect", every=1.0)
 
 
 async def deliver_due(own: Resources, client: PrefectClient) -> int:

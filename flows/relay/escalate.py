@@ -8,50 +8,88 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
 from prefect.client.orchestration import PrefectClient
 
-from case_store.errors import StoreError
 from flows import escalation, names, runs
 from flows.clock import now
+from flows.keep_going import Trouble, keep_going
+from flows.prefect_client import Prefect
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY = 2.0
-PATIENCE = timedelta(seconds=10)
+_LOOK_EVERY: Final = 2.0
+_LOOK_MEANWHILE: Final = 0.5
+_STARTING: Final = 5.0
+"""Seconds that Prefect has to take a run. Its client would knock for a minute, and who is late waits here."""
+_LONGEST: Final = 8.0
+_LEFT_ALONE: Final = timedelta(minutes=1)
+PATIENCE: Final = timedelta(seconds=10)
 """How long a run may take to come to something before the relay does it itself."""
 
 
-async def keep_escalating(own: Resources, client: PrefectClient) -> None:
+async def keep_escalating(own: Resources, prefect: Prefect) -> None:
     """Have what is late told, until cancelled."""
-    while True:
-        try:
-            if await escalation.anything_due(own.store, now):
-                await have_told(own, client)
-        except StoreError as error:
-            log.warning("What is late waits: %s", error)
-        await asyncio.sleep(_LOOK_EVERY)
+    await keep_going(Escalator(own, prefect).look, escalation.WHAT, every=_LOOK_EVERY, longest=_LONGEST)
 
 
-async def have_told(own: Resources, client: PrefectClient, patience: timedelta = PATIENCE) -> None:
-    """Start a run, and do by ourselves what has been waiting since before it and is still there when patience ends."""
-    waiting = now()
-    if await _started(client):
-        await asyncio.sleep(patience.total_seconds())
-    if await escalation.anything_due(own.store, lambda: waiting):
-        told = await escalation.escalate_once(own)
+@dataclass
+class Escalator:
+    """Looks for what is late, and remembers what could not be told: that is tried each minute and delays nothing else.
+
+    Attributes:
+        own: The resources of this process.
+        prefect: Prefect, if it is there.
+        patience: How long a run may take.
+    """
+
+    own: Resources
+    prefect: Prefect
+    patience: timedelta = PATIENCE
+    _trouble: Trouble = field(default_factory=lambda: Trouble(escalation.WHAT))
+    _stuck: dict[str, datetime] = field(default_factory=dict)
+
+    async def look(self) -> None:
+        """Have told what has come, if anything has."""
+        at = now()
+        self._stuck = {one: until for one, until in self._stuck.items() if until > at}
+        if not await escalation.anything_due(self.own.store, now, self._stuck):
+            return
+        if await self._started() and await self._is_told(at):
+            return
+        told = await escalation.escalate_once(self.own, now, self._trouble)
+        self._stuck |= dict.fromkeys(told.stuck, now() + _LEFT_ALONE)
         log.info("Told without a run of Prefect: %s", told)
 
+    async def _is_told(self, waiting: datetime) -> bool:
+        """Wait until a run has told what had come by then; False when none does."""
+        deadline = now() + self.patience
+        while await escalation.anything_due(self.own.store, lambda: waiting, self._stuck):
+            if not now() < deadline:
+                return False
+            await asyncio.sleep(_LOOK_MEANWHILE)
+        return True
 
-async def _started(client: PrefectClient) -> bool:
-    try:
-        deployment = await runs.deployment_id(client, names.ESCALATION)
-        # The same for a quarter of a minute: several relays start one run between them.
-        key = f"escalation:{int(now().timestamp()) // 15}"
-        await client.create_flow_run_from_deployment(deployment, idempotency_key=key)
-    except Exception as error:  # noqa: BLE001 - Prefect is away, or not deployed to yet
-        log.info("No run for what is late (%s: %s)", type(error).__name__, error)
-        return False
-    return True
+    async def _started(self) -> bool:
+        client = self.prefect.at_hand
+        if client is None:
+            return False
+        try:
+            async with asyncio.timeout(_STARTING):
+                return await _start(client)
+        except Exception as error:  # noqa: BLE001 - Prefect is away, or not deployed to yet
+            log.info("No run for what is late (%s: %s)", type(error).__name__, error)
+            return False
+
+
+async def _start(client: PrefectClient) -> bool:
+    """Start a run; False when the one of these seconds has ended already, before something more came."""
+    deployment = await runs.deployment_id(client, names.ESCALATION)
+    # The same for a few seconds: several relays start one run between them.
+    key = f"escalation:{int(now().timestamp()) // 5}"
+    run = await client.create_flow_run_from_deployment(deployment, idempotency_key=key)
+    return run.state is None or not run.state.is_final()

@@ -6,9 +6,10 @@ A state's id is its event's id, so recording is idempotent: after a gap the stat
 from __future__ import annotations
 
 import asyncio
-import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -17,15 +18,14 @@ from sqlalchemy import select
 
 from case_store import audit, cases, find, followed, models, signals
 from case_store.actor import Actor
-from case_store.errors import StoreError
 from case_store.store import Tx
 from flows import names, run_events, runs
 from flows.clock import now
+from flows.keep_going import STORE_AWAY, Trouble, at_last, keep_going
+from flows.prefect_client import AWAY
 from flows.relay import catch_up
 from flows.relay.seen import Seen, from_event
 from flows.resources import Resources
-
-log = logging.getLogger(__name__)
 
 BY = Actor.system("prefect")
 _STATES = ("prefect.flow-run.*", "prefect.task-run.*")
@@ -45,6 +45,7 @@ class Follower:
     def __init__(self, own: Resources, client: PrefectClient) -> None:
         self._own, self._client = own, client
         self._may_have_missed = asyncio.Event()
+        self._trouble = Trouble("A state of a run is not on record")
         self._read: dict[UUID, UUID | None] = {}
         self._seen: asyncio.Queue[Seen] = asyncio.Queue(maxsize=10_000)
         # Task runs bear no tags; they belong to the case of the flow run above them.
@@ -83,18 +84,20 @@ class Follower:
 
     async def _keep_catching_up(self) -> None:
         """Catch up after each connection, and now and then: Prefect may lose events without a connection breaking."""
-        whole = True  # once for each process; it is the longer listing
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._may_have_missed.wait(), _AGAIN_AFTER)
+        whole, asked = True, False  # whole once for each process; it is the longer listing
+
+        async def step() -> bool:
+            nonlocal whole, asked
+            if not asked:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._may_have_missed.wait(), _AGAIN_AFTER)
             self._may_have_missed.clear()
-            try:
-                await self.catch_up(whole=whole)
-                whole = False
-            except Exception as error:  # noqa: BLE001 - Prefect or the database is away; what is missing stays missing
-                log.info("Catching up has to wait (%s: %s)", type(error).__name__, error)
-                await asyncio.sleep(_SOON)
-                self._may_have_missed.set()
+            asked = True  # until it has worked
+            await self.catch_up(whole=whole)
+            whole = asked = False
+            return True
+
+        await keep_going(step, "Catching up with Prefect", every=_SOON, longest=_SOON, known=AWAY)
 
     async def catch_up(self, *, whole: bool) -> None:
         """Put on record what the runs of all cases, closed ones too, did while nobody listened.
@@ -113,34 +116,51 @@ class Follower:
             await followed.move(tx, began)
 
     async def _write(self) -> None:
-        while True:
+        async def step() -> bool:
             batch = [await self._seen.get()]
             await asyncio.sleep(_GATHER_SECONDS)
             while not self._seen.empty() and len(batch) < _AT_ONCE:
                 batch.append(self._seen.get_nowait())
             await self._record(batch)
+            return True
+
+        await keep_going(step, "States of runs", every=_SOON)
 
     async def _record(self, batch: list[Seen]) -> None:
-        while True:
+        """Put states on record, and honour what they ask for; one with which that cannot be done holds up no other."""
+        if await self._is_done(lambda tx: _record(tx, batch), batch):
+            for seen in batch:
+                if seen.cancels:
+                    await self._is_done(partial(_honour, seen=seen), [seen])
+        elif len(batch) > 1:
+            for seen in batch:
+                await self._record([seen])
+
+    async def _is_done(self, change: Callable[[Tx], Awaitable[None]], batch: list[Seen]) -> bool:
+        """Make a change as soon as the case store takes any; False when it does not take this one."""
+
+        async def step() -> bool:
             try:
                 async with self._own.store.transaction() as tx:
-                    await _record(tx, batch)
-                    break
-            except StoreError as error:
-                log.warning("%s states of runs wait to be put on record: %s", len(batch), error)
-                await asyncio.sleep(1)
-        for seen in batch:
-            if seen.cancels:
-                await self._honour(seen)
+                    await change(tx)
+            except STORE_AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - it is said
+                about = f"run {batch[0].state.run_id}" if len(batch) == 1 else f"{len(batch)} at once"
+                self._trouble.met(error, about)
+                return False
+            return True
 
-    async def _honour(self, seen: Seen) -> None:
-        """Cancel the case whose run somebody cancelled in Prefect. Nobody knows who it was, and the record says so."""
-        async with self._own.store.transaction() as tx:
-            case = await find.case(tx, seen.number)
-            noted = await signals.run_of(tx, case.id)
-            outdated = case.reopened_at is not None and seen.at < case.reopened_at
-            if noted.flow_run_id == seen.state.run_id and case.state == "open" and not outdated:
-                await cases.cancel(tx, case, "Its run was cancelled in the Prefect UI.", by=BY, at=now())
+        return await at_last(step, f"{len(batch)} states of runs wait to be put on record", every=1.0)
+
+
+async def _honour(tx: Tx, seen: Seen) -> None:
+    """Cancel the case whose run somebody cancelled in Prefect. Nobody knows who it was, and the record says so."""
+    case = await find.case(tx, seen.number)
+    noted = await signals.run_of(tx, case.id)
+    outdated = case.reopened_at is not None and seen.at < case.reopened_at
+    if noted.flow_run_id == seen.state.run_id and case.state == "open" and not outdated:
+        await cases.cancel(tx, case, "Its run was cancelled in the Prefect UI.", by=BY, at=now())
 
 
 async def _record(tx: Tx, batch: list[Seen]) -> None:

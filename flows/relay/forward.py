@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Thread
 from uuid import uuid4
 
 from case_store.actor import Actor
-from case_store.errors import StoreError
+from case_store.errors import StoreDamaged
 from case_store.sinks import content, mail, state
 from case_store.sinks.address import Address, configured
 from case_store.sinks.carriers import carrier
@@ -22,6 +20,8 @@ from case_store.sinks.contract import Line, Sink, SinkDown
 from case_store.sinks.state import Claim
 from case_store.store import CaseStore
 from flows.clock import now
+from flows.daemon_thread import in_daemon_thread
+from flows.keep_going import at_last, keep_going
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -41,32 +41,19 @@ async def forward(own: Resources) -> None:
 
 
 async def _register(store: CaseStore, addresses: list[Address]) -> None:
-    while True:
-        try:
-            async with store.transaction() as tx:
-                await state.register(tx, addresses, by=BY, at=now())
-                return
-        except StoreError as error:
-            log.warning("The sinks wait: %s", error)
-            await asyncio.sleep(_LOOK_EVERY)
+    async def step() -> None:
+        async with store.transaction() as tx:
+            await state.register(tx, addresses, by=BY, at=now())
+
+    await at_last(step, "The sinks", every=_LOOK_EVERY)
 
 
 async def keep_delivering(store: CaseStore, address: Address) -> None:
     """Deliver to one sink, until cancelled; while it is down, more and more seldom."""
-    pause = _LOOK_EVERY
-    delivery = Delivery(store, address)
-    while True:
-        try:
-            moved = await delivery.step()
-            pause = _LOOK_EVERY
-        except SinkDown as error:
-            log.warning("%s is down: %s", address.name, error)
-            moved, pause = 0, min(pause * 2, _LONGEST_PAUSE)
-        except StoreError as error:
-            log.warning("%s waits: %s", address.name, error)
-            moved = 0
-        if not moved:
-            await asyncio.sleep(pause)
+    step = Delivery(store, address).step
+    await keep_going(
+        step, f"Sink {address.name}", every=_LOOK_EVERY, longest=_LONGEST_PAUSE, known=(SinkDown, StoreDamaged)
+    )
 
 
 @dataclass
@@ -82,6 +69,7 @@ class Delivery:
 
         Raises:
             SinkDown: The sink took nothing; that is noted.
+            StoreDamaged: What comes next is not as it was written; that is noted.
             StoreError: The case store is not at hand.
         """
         async with self.store.reading() as tx:
@@ -95,7 +83,7 @@ class Delivery:
             return 0
         try:
             return await (self._promise(claim) if self.address.kind == "mailto" else self._deliver(claim))
-        except SinkDown as error:
+        except (SinkDown, StoreDamaged) as error:
             async with self.store.transaction() as tx:
                 await state.fail(tx, claim, str(error), now())
             raise
@@ -118,24 +106,12 @@ class Delivery:
 
 
 async def _in_thread(sink: Sink, lines: Sequence[Line]) -> None:
-    """Deliver in a thread that nobody waits for at the end: a relay that is stopped does not wait for a dead server."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def finish(error: SinkDown | None) -> None:
-        if not done.done():
-            done.set_result(None) if error is None else done.set_exception(error)
-
-    def run() -> None:
-        failed: SinkDown | None = None
+    def deliver() -> None:
         try:
             sink.deliver(lines)
-        except SinkDown as error:
-            failed = error
-        except Exception as error:  # noqa: BLE001 - a mistake in one sink must not end the relay
-            failed = SinkDown(f"{type(error).__name__}: {error}", next_step="report it with this message")
-        with suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(finish, failed)
+        except SinkDown:
+            raise
+        except Exception as error:  # a mistake in one sink must not end the relay
+            raise SinkDown(f"{type(error).__name__}: {error}", next_step="report it with this message") from error
 
-    Thread(target=run, name="sink", daemon=True).start()
-    await done
+    await in_daemon_thread(deliver, "sink")

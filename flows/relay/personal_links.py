@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 def personal_links(own: Resources, by: Actor) -> Callable[[OutboxEntry, Person], Awaitable[str | None]] | None:
     """Return what makes the link of a message; None where no page answers.
 
-    A message that is tried again gets another link: the first may have arrived, so both work, and one of them decides.
+    It is made when the message is about to be sent. One that is tried again carries the same link: the first may have
+    arrived.
     """
     settings = own.settings
     if settings.public_url is None:
@@ -40,7 +41,9 @@ def personal_links(own: Resources, by: Actor) -> Callable[[OutboxEntry, Person],
             return None
         async with own.store.transaction() as tx:
             lasts = settings.links_last
-            token = await mint(tx, task, person, entry.channel, keys=keys, lasts=lasts, by=by, at=now())
+            token = await mint(
+                tx, task, person, entry.channel, keys=keys, lasts=lasts, by=by, at=now(), message=entry.id
+            )
         return f"{settings.public_url}/a/{token}" if token else None
 
     return link

@@ -8,8 +8,9 @@ import logging
 from case_store.audit import keys, log_keys, sequencer, status
 from case_store.audit.checkpoints import Signer
 from case_store.audit.sequencer import Sealed
-from case_store.errors import AuditKeyUnusable, NotTheLogsKey, StoreError
+from case_store.errors import AuditKeyUnusable, NotTheLogsKey
 from flows.clock import now
+from flows.keep_going import keep_going
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -20,19 +21,20 @@ _KEY_AGAIN = 30.0
 
 async def seal_events(own: Resources) -> None:
     """Seal what waits, until cancelled."""
-    signer = await _key(own)
-    while True:
+    signer: Signer | None = None
+
+    async def step() -> bool:
+        nonlocal signer
+        signer = signer or await _key(own)
         try:
             sealed = await sequencer.seal(own.store, signer, now())
         except NotTheLogsKey as error:
             signer = await _right_key(own, error)
-            continue
-        except StoreError as error:
-            log.warning("New audit events wait to be sealed: %s", error)
-            sealed = None
+            return True
         _warn_if_late(sealed)
-        if sealed is None or sealed.events < sequencer.BATCH:
-            await asyncio.sleep(_LOOK_EVERY)
+        return sealed is not None and sealed.events >= sequencer.BATCH
+
+    await keep_going(step, "New audit events wait to be sealed", every=_LOOK_EVERY)
 
 
 def _warn_if_late(sealed: Sealed | None) -> None:

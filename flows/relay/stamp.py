@@ -5,24 +5,21 @@ An authority that is away is asked again later: nothing waits for it.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import Final
 
 import httpx
 
 from case_store.audit import timestamps
 from case_store.audit.timestamps import Authority, TimestampRefused
-from case_store.errors import StoreError
 from flows.clock import now
+from flows.keep_going import keep_going
 from flows.resources import Resources
-
-log = logging.getLogger(__name__)
 
 _LOOK_EVERY: Final = 5.0  # seconds
 _LONGEST_PAUSE: Final = 600.0
 _DEADLINE: Final = 20.0
 _LONGEST_ANSWER: Final = 64 * 1024
+_KNOWN: Final = (TimestampRefused, httpx.HTTPError, httpx.InvalidURL)
 _QUERY: Final = {"content-type": "application/timestamp-query", "accept": "application/timestamp-reply"}
 
 
@@ -30,19 +27,15 @@ async def have_stamped(own: Resources, authority: Authority | None) -> None:
     """Have what is new stamped, until cancelled; without an authority there is nothing to do."""
     if authority is None:
         return
-    trouble, pause = "", _LOOK_EVERY
+    what = f"Time stamps of {authority.url}"
     async with httpx.AsyncClient(timeout=_DEADLINE) as client:
-        while True:
-            try:
-                await stamp(own, client, authority)
-            except (TimestampRefused, StoreError, httpx.HTTPError, httpx.InvalidURL) as error:
-                pause = min(_LONGEST_PAUSE, pause * 2)
-                if (told := f"{type(error).__name__}: {error}") != trouble:
-                    log.warning("%s stamps nothing at the moment, and is asked again: %s", authority.url, told)
-                trouble = told
-            else:
-                trouble, pause = "", _LOOK_EVERY
-            await asyncio.sleep(pause)
+        await keep_going(
+            lambda: _stamp(own, client, authority), what, every=_LOOK_EVERY, longest=_LONGEST_PAUSE, known=_KNOWN
+        )
+
+
+async def _stamp(own: Resources, client: httpx.AsyncClient, authority: Authority) -> None:
+    await stamp(own, client, authority)  # the next one comes after a while, even if this one was due
 
 
 async def stamp(own: Resources, client: httpx.AsyncClient, authority: Authority) -> bool:

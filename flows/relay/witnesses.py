@@ -21,6 +21,7 @@ from case_store.audit.witnesses import Witness
 from case_store.errors import StoreError
 from case_store.models import AuditCheckpoint
 from flows.clock import now
+from flows.keep_going import keep_going
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -63,9 +64,12 @@ async def have_witnessed(own: Resources, every: Iterable[Witness]) -> None:
 
 
 async def _keep_asking(own: Resources, client: httpx.AsyncClient, asked: Asked) -> None:
-    while True:
+    async def step() -> bool:
         await ask(own, client, asked)
         await asyncio.sleep(asked.pause or _LOOK_EVERY)
+        return True
+
+    await keep_going(step, f"The witness {asked.witness.key.name}", every=_LOOK_EVERY, longest=_LONGEST_PAUSE)
 
 
 async def ask(own: Resources, client: httpx.AsyncClient, asked: Asked) -> None:

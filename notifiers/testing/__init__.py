@@ -10,7 +10,7 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import Any
 
-from notifiers.contract import Message, Outcome, Recipient
+from notifiers.contract import Found, Message, Outcome, Recipient
 
 
 def example_message(
@@ -42,7 +42,7 @@ class RecordingNotifier:
 
     def __init__(self, channel: str = "email", *, outcomes: tuple[Outcome, ...] = (), can_find: bool = False) -> None:
         self.channel, self.can_find = channel, can_find
-        self.kept: dict[str, Outcome] = {}
+        self.kept: dict[str, Found] = {}
         self.asked: list[str] = []
         self.deadline = timedelta(seconds=1)
         self.sent: list[Message] = []
@@ -56,11 +56,11 @@ class RecordingNotifier:
             self.sent.append(message)
             self._news.notify_all()
         outcome = self._outcomes.popleft() if self._outcomes else Outcome.ok(f"{self.channel}-{len(self.sent)}")
-        if outcome.kind == "ok":
-            self.kept[message.dedup_key] = outcome
+        if outcome.kind == "ok" and outcome.provider_ref is not None:
+            self.kept[message.dedup_key] = Found(outcome.provider_ref, "sent")
         return outcome
 
-    async def find(self, message: Message, since: datetime) -> Outcome | None:  # noqa: ARG002 - the contract's
+    async def find(self, message: Message, since: datetime) -> Found | None:  # noqa: ARG002 - the contract's
         """Give what it kept under the message's key."""
         self.asked.append(message.dedup_key)
         return self.kept.get(message.dedup_key)

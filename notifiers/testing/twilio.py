@@ -59,6 +59,7 @@ class FakeTwilio:
         list_faults: What to do to the next requests for the list, one each.
         shows: False while its list does not show yet what it took.
         listings: How many requests for the list came.
+        tells_first: Status and code to tell of each text before its request is answered; None tells nothing.
     """
 
     account_sid: Final = "AC" + "0" * 32
@@ -74,6 +75,7 @@ class FakeTwilio:
         self.list_faults: deque[Refusal | Garbled] = deque()
         self.shows = True
         self.listings = 0
+        self.tells_first: tuple[str, int | None] | None = None
         self._callbacks: dict[str, str] = {}
         self._clock = clock
         self._leaving = asyncio.Event()
@@ -166,6 +168,8 @@ class FakeTwilio:
             self.messages.append(message)
             self.forms.append(form)
             self._news.notify_all()
+        if self.tells_first is not None:
+            await self.tell(str(message["sid"]), *self.tells_first)
         if fault == "drop" and request.transport is not None:
             request.transport.abort()
         elif fault == "silence":

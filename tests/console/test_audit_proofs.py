@@ -5,11 +5,13 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from hashlib import sha256
 from zipfile import ZipFile
 
 import pytest
 
 from case_store.audit import keys
+from case_store.blobs import Blobs
 from console.demo.alert import fresh
 
 
@@ -37,7 +39,7 @@ def test_the_bundle_of_a_case_has_the_evidence_that_came_with_its_alert(sealing,
     sent = casewright("alert", "send", alert)
     assert sent.code == 0, sent.err
     written = casewright("audit", "export", "--case", "1", "--bundle", tmp_path / "case.zip")
-    assert "1 files of evidence" in written.out + written.err
+    assert "1 file of evidence" in written.out + written.err
     verified = casewright("audit", "verify", tmp_path / "case.zip")
     assert (verified.code, "1 of 1 files" in verified.out) == (0, True), verified.out
     without = casewright("audit", "export", "--case", "1", "--no-evidence", "--bundle", tmp_path / "without.zip")
@@ -58,8 +60,72 @@ def test_a_bundle_that_was_cut_is_told_by_its_exit_code(sealing, casewright, tmp
     assert later.code == 0
     saved = tmp_path / "saved.txt"
     saved.write_text(casewright("audit", "checkpoint").out)
-    assert casewright("audit", "verify", str(tmp_path / "all.zip"), "--checkpoint", str(saved)).code == 13
+    assert casewright("audit", "verify", str(tmp_path / "all.zip"), "--checkpoint", str(saved)).code == 18
     assert casewright("audit", "verify", str(tmp_path / "later.zip"), "--checkpoint", str(saved)).code == 0
+
+
+def test_a_bundle_is_not_put_on_record_where_it_cannot_be_written(sealing, casewright, tmp_path):
+    casewright("case", "open", "--sop", "phishing", "--title", "Odd mail")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder.zip").mkdir()
+    for out in (tmp_path / "nowhere" / "all.zip", tmp_path / "file" / "all.zip", tmp_path / "folder.zip"):
+        refused = casewright("audit", "export", "--bundle", out)
+        assert (refused.code, "next:" in refused.err) == (1, True), refused.err
+    exported = casewright("audit", "tail", "-n", "500", "--json").json["events"]
+    assert not [one for one in exported if one["type"] == "audit.exported"]
+    assert sorted(one.name for one in tmp_path.glob(".*")) == []
+
+
+def test_evidence_that_is_gone_or_another_is_said_and_not_counted(sealing, casewright, home, tmp_path):
+    casewright("case", "open", "--sop", "phishing", "--title", "Odd mail")
+    for name in ("one", "two", "three"):
+        (tmp_path / name).write_text(name)
+        assert casewright("case", "attach", "1", tmp_path / name).code == 0
+    digest = {name: sha256(name.encode()).hexdigest() for name in ("one", "two", "three")}
+    file = {name: Blobs(home / "evidence").path(digest[name]) for name in digest}
+    assert all(one.exists() for one in file.values())
+    file["one"].unlink()
+    file["two"].chmod(0o600)
+    file["two"].write_text("too")
+    written = casewright("audit", "export", "--bundle", tmp_path / "all.zip")
+    said = written.out + written.err
+    assert "2 files of evidence written" in said
+    assert f"the evidence {digest['one']} is not on the disk" in said
+    assert f"the evidence {digest['two']} has another content" in said
+    assert digest["three"] not in said
+    assert casewright("audit", "verify", tmp_path / "all.zip").code in {10, 11}
+
+
+CONTRADICTIONS = {
+    "a bundle and the installation": ("all.zip", "--state"),
+    "a bundle and the log": ("all.zip", "--log"),
+    "a bundle and Prefect": ("all.zip", "--prefect"),
+    "a case of a bundle": ("all.zip", "--case", "1"),
+    "JSON of a bundle": ("all.zip", "--json"),
+    "a case of the tables": ("--state", "--case", "1"),
+    "an age of the tables": ("--state", "--max-age", "1d"),
+    "a witness of the log": ("--log", "--witness", "w"),
+    "sealed tables": ("--state", "--sealed"),
+    "a checkpoint of the tables": ("--state", "--checkpoint", "x"),
+    "a key of Prefect": ("--prefect", "--key", "x"),
+    "no process": ("all.zip", "--processes", "0"),
+    "no age": ("all.zip", "--max-age", "3x"),
+}
+
+
+@pytest.mark.parametrize("words", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_what_contradicts_itself_is_refused(sealing, casewright, tmp_path, words):
+    """Each of these would be silent about something that was asked for."""
+    assert casewright("audit", "export", "--bundle", tmp_path / "all.zip").code == 0
+    refused = casewright("audit", "verify", *(tmp_path / one if one == "all.zip" else one for one in words))
+    assert (refused.code, "next:" in refused.err) == (1, True), refused.out + refused.err
+    assert "Everything" not in refused.out
+
+
+def test_a_key_that_cannot_be_read_is_said(sealing, casewright, tmp_path):
+    casewright("audit", "export", "--bundle", tmp_path / "all.zip")
+    said = casewright("audit", "verify", tmp_path / "all.zip", "--key", tmp_path / "nothing")
+    assert (said.code, "cannot be verified" in said.out) == (2, True)
 
 
 def test_the_key_is_one_line(sealing, casewright, home):

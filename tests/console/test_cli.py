@@ -74,6 +74,29 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(casewright, words):
     assert "Error" in said.err
 
 
+@pytest.mark.parametrize(
+    ("words", "bounds"),
+    [
+        (["audit", "tail", "-n", "-3"], "from 1 to 100,000"),
+        (["audit", "tail", "-n", "0"], "from 1 to 100,000"),
+        (["audit", "tail", "-n", "99999999999999999999"], "from 1 to 100,000"),
+        (["audit", "replay", "--case", "1", "--seq", "-1"], "from 1 to 1,000,000,000,000"),
+        (["audit", "replay", "--case", "1", "--seq", "99999999999999999999"], "from 1 to 1,000,000,000,000"),
+        (["audit", "sinks", "rewind", "events/x", "--to", "-1"], "from 0 to 1,000,000,000,000"),
+        (["audit", "verify", "--prefect", "--under-way", "-1"], "from 0 to 1,000,000,000"),
+        (["audit", "verify", "x.zip", "--processes", "0"], "from 1 to 1,024"),
+        (["web", "--port", "70000"], "from 0 to 65,535"),
+        (["witness", "--log-key", "x", "--port", "-1"], "from 0 to 65,535"),
+        (["up", "--port", "70000"], "from 0 to 65,535"),
+    ],
+    ids=lambda one: "-".join(one) if isinstance(one, list) else "",
+)
+def test_a_number_that_makes_no_sense_is_refused_with_those_that_do(casewright, words, bounds):
+    said = casewright(*words)
+    assert (said.code, said.out) == (2, "")
+    assert f"Give a whole number {bounds}." in " ".join(said.err.replace("│", "").split())
+
+
 def test_a_refusal_ends_with_1_and_says_the_reason_and_the_next_step(casewright):
     said = casewright("case", "list")
     assert said.code == 1
@@ -108,6 +131,14 @@ def test_a_setting_that_cannot_be_used_is_named_without_its_value(casewright, mo
     assert "refused: CASEWRIGHT_SMTP_PORT: " in said.err
     assert "next: Correct the variable" in said.err
     assert "s3cret" not in said.err
+
+
+def test_why_a_setting_cannot_be_used_is_said_in_our_words_alone(casewright, monkeypatch):
+    monkeypatch.setenv("CASEWRIGHT_TIMESTAMP_URL", "ftp://tsa.example.org")
+    said = casewright("case", "list")
+    assert said.code == 1
+    assert said.err.startswith("refused: CASEWRIGHT_TIMESTAMP_URL: give the authority's address as it names it")
+    assert "Value error" not in said.err
 
 
 def test_ctrl_c_ends_with_130(casewright, monkeypatch):

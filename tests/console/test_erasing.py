@@ -79,9 +79,52 @@ def test_retention_erases_what_ended_long_ago_and_says_what_is_held(closed, home
         database.commit()
     assert casewright("retention", "run", "--older-than", "3y", "--dry-run").out.count("2020-01-01") == 1
     done = casewright("retention", "run", "--older-than", "3y", "--yes", "--json")
-    assert json.loads(done.out) == {"erased": [1], "held": []}
+    assert json.loads(done.out) == {"erased": [1], "alerts": [], "held": []}
     assert not list((home / "evidence").glob("??/*"))
     assert json.loads(casewright("retention", "run", "--older-than", "3y", "--yes", "--json").out)["erased"] == []
+
+
+def test_retention_takes_alerts_that_never_became_a_case(filled, home, casewright, tmp_path):
+    file = tmp_path / "alert.json"
+    file.write_text(json.dumps({"title": "Anna called", "source": "x", "source_ref": "1"}))
+    sent = casewright("alert", "send", file, "--shape", "generic", "--no-case", "--json").json["alerts"]
+    assert "0 alerts" in casewright("retention", "run", "--older-than", "1d", "--yes").out
+    with closing(sqlite3.connect(home / "casewright.db")) as database:
+        ((made,),) = database.execute("SELECT sql FROM sqlite_master WHERE name = 'alerts_update'").fetchall()
+        database.execute("DROP TRIGGER alerts_update")
+        database.execute("UPDATE alerts SET received_at = '2020-01-01 00:00:00.000000'")
+        database.execute(made)
+        database.commit()
+    listed = casewright("retention", "run", "--older-than", "3y", "--dry-run", "--json").json
+    assert [one["id"] for one in listed["alerts"]] == [sent[0]["id"]]
+    assert "2020-01-01" in casewright("retention", "run", "--older-than", "3y", "--dry-run").out
+    said = casewright("retention", "run", "--older-than", "3y", "--yes")
+    assert "0 cases, 1 alert without a case and 1 file of evidence erased" in said.out
+    assert "Anna" not in casewright("audit", "tail", "--json", "-n", "300").out + casewright("alert", "list").out
+    assert not list((home / "evidence").glob("??/*"))
+
+
+def test_an_alert_that_is_redacted_is_gone(filled, home, casewright, tmp_path):
+    file = tmp_path / "alert.json"
+    file.write_text(json.dumps({"title": "Anna called", "source": "x", "source_ref": "1"}))
+    alert = casewright("alert", "send", file, "--shape", "generic", "--no-case", "--json").json["alerts"][0]["id"]
+    said = casewright("alert", "redact", alert, "--basis", "Art. 17", "--yes")
+    assert (said.code, "1 file of evidence" in said.out) == (0, True), said.err
+    assert "Anna" not in casewright("alert", "show", alert).out
+    assert not list((home / "evidence").glob("??/*"))
+    again = casewright("alert", "send", file, "--shape", "generic", "--no-case", "--json")
+    assert again.json["alerts"][0]["repeats"] == 1
+    assert casewright("alert", "redact", alert, "--basis", "Art. 17", "--yes").code == 0
+    assert not list((home / "evidence").glob("??/*"))
+
+
+def test_an_alert_of_a_case_is_erased_there(filled, casewright, tmp_path):
+    file = tmp_path / "alert.json"
+    file.write_text(json.dumps({"title": "Anna called", "source": "x", "source_ref": "1"}))
+    alert = casewright("alert", "send", file, "--shape", "generic", "--no-case", "--json").json["alerts"][0]["id"]
+    assert casewright("case", "open", "--sop", "phishing", "--title", "t", "--alert", alert).code == 0
+    said = casewright("alert", "redact", alert, "--basis", "Art. 17", "--yes")
+    assert (said.code, f"casewright case redact 1 {alert}" in said.err) == (1, True)
 
 
 def test_a_bundle_without_personal_values_holds_none(closed, casewright, tmp_path):

@@ -14,9 +14,11 @@ from typing import get_args
 import pytest
 
 from case_store.actor import Actor
+from case_store.audit import keys
 from case_store.audit.formats import FORMATS
 from console.commands.audit_export import FormatName
 from tests.console.conftest import NOW
+from tests.store import kinds  # noqa: F401 - so that `test.wrote` may be recorded
 
 EVENTS = 700  # more than fit into one chunk
 
@@ -86,7 +88,8 @@ def test_every_format_goes_into_a_file(casewright, recorded, tmp_path, name):
     events = casewright("audit", "tail", "-n", "1", "--json").json["events"][0]["id"]
     expected = {"csv": events + 1, "case-uco": 4}.get(name, events)
     assert len(lines) == expected
-    assert f"{1 if name == 'case-uco' else events} events written to {out}" in said.out
+    told = "1 event" if name == "case-uco" else f"{events} events"
+    assert f"{told} written to {out}" in said.out
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
     assert casewright("audit", "export", "--format", name).out.count("\n") in {expected, expected + 1}
@@ -121,7 +124,7 @@ class TestInterrupted:
         killed(222, *words, "--resume")
         assert casewright(*words, "--resume").code == 0
         written = out.read_bytes()
-        assert casewright(*words).code == 0
+        assert casewright(*words, "--replace").code == 0
         assert written.splitlines()[:-1] == out.read_bytes().splitlines()[:-1]
         assert len(written.splitlines()) > (EVENTS if name != "case-uco" else 2)
 
@@ -152,7 +155,8 @@ class TestInterrupted:
         out = tmp_path / "record.jsonl"
         killed(300, "audit", "export", "--out", out)
         (tmp_path / "record.jsonl.part").rename(out)
-        said = casewright("audit", "export", "--out", out)
+        assert "is there already" in casewright("audit", "export", "--out", out, "--resume").err
+        said = casewright("audit", "export", "--out", out, "--replace")
         assert said.code == 0, said.err
         assert json.loads(out.read_text("utf-8").splitlines()[-1])["type"] == "audit.exported"
 
@@ -206,6 +210,23 @@ def test_selections(casewright, recorded):
     }
 
 
+@pytest.mark.parametrize(
+    "words", [("--out", "o.csv"), ("--out", "o.csv", "--resume"), ("--bundle", "o.csv")], ids="-".join
+)
+def test_a_file_that_is_there_is_replaced_when_asked_only(casewright, recorded, home, tmp_path, monkeypatch, words):
+    keys.load_or_create(home / "keys")
+    monkeypatch.chdir(tmp_path)
+    assert casewright("audit", "export", "--format", "csv", "--out", "o.csv").code == 0
+    before, then = Path("o.csv").read_bytes(), casewright("audit", "tail", "-n", "1", "--json").out
+    refused = casewright("audit", "export", *words)
+    assert (refused.code, Path("o.csv").read_bytes()) == (1, before)
+    assert "o.csv is there already" in refused.err
+    assert "--replace" in refused.err
+    assert casewright("audit", "tail", "-n", "1", "--json").out == then
+    assert casewright("audit", "export", *words, "--replace").code == 0
+    assert Path("o.csv").read_bytes() != before
+
+
 def test_a_csv_may_begin_with_a_byte_order_mark(casewright, recorded, tmp_path):
     out = tmp_path / "record.csv"
     assert casewright("audit", "export", "--format", "csv", "--bom", "--out", out).code == 0
@@ -218,6 +239,9 @@ def test_a_csv_may_begin_with_a_byte_order_mark(casewright, recorded, tmp_path):
     [
         (["--resume"], "only an export into a file goes on"),
         (["--bom"], "--bom is for spreadsheets"),
+        (["--no-evidence"], "only a bundle has files of evidence"),
+        (["--no-evidence", "--out", "x.jsonl"], "only a bundle has files of evidence"),
+        (["--replace"], "there is no file to replace"),
         (["--bundle", "b.zip", "--format", "cef"], "a bundle holds the whole record"),
         (["--bundle", "b.zip", "--actor", "dana"], "a bundle holds the whole record"),
         (["--since", "2026-03-02", "--until", "2026-03-01"], "nothing is after"),
@@ -241,6 +265,8 @@ def test_the_commands_of_the_document_do_what_it_says(casewright, recorded, tmp_
     commands = [line.partition("#")[0].split() for line in text.splitlines() if line.startswith("casewright ")]
     assert len(commands) == 6
     for command in commands:
+        if "--resume" in command:  # there, what came before was interrupted
+            Path("record.jsonl").unlink()
         said = casewright(*command[1:])
         assert said.code == 0, (command, said.err)
     assert {path.name for path in tmp_path.iterdir()} >= {"record.jsonl", "case.csv", "march.cef", "dana.ndjson"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from zipfile import ZipFile
 
 import pytest
@@ -50,6 +52,7 @@ BY_NUMBER = [
     ("audit", "export", "--case", "{}", "--bundle", "out.zip"),
     ("notify", "preview", "assigned", "--case", "{}"),
     ("outbox", "list", "--case", "{}"),
+    ("reply", "list", "--case", "{}"),
 ]
 
 
@@ -152,6 +155,41 @@ def test_who_may_see_it_sees_it_and_that_is_on_record(restricted, casewright):
     assert "case.read" not in kinds(casewright, "2")
 
 
+def reads(casewright) -> list[dict]:
+    said = casewright("audit", "export", "--case", "1", "--as", "dana")
+    return [one for one in map(json.loads, said.out.splitlines()) if one["type"] == "case.read"]
+
+
+def test_looking_at_another_case_is_no_look_at_it(restricted, casewright):
+    before = len(reads(casewright))
+    assert casewright("audit", "tail", "--case", "2", "--as", "lena").code == 0
+    assert [one["facts"] for one in reads(casewright)[before + 1 :]] == []  # the one more is that of the export before
+
+
+def test_events_of_it_among_others_are_a_look_at_it(restricted, casewright):
+    before = len(reads(casewright))
+    assert "CASE-1" in casewright("audit", "tail", "-n", "500", "--as", "lena").out
+    assert len(reads(casewright)) == before + 2  # and that of the export before
+
+
+@pytest.mark.parametrize("words", [(), ("--format", "csv"), ("--actor", "dana"), ("--bundle", "all.zip")], ids="-".join)
+def test_an_export_of_more_is_on_record_in_it(restricted, casewright, monkeypatch, tmp_path, words):
+    monkeypatch.chdir(tmp_path)
+    assert casewright("audit", "export", *words, "--as", "lena").code == 0
+    said = casewright("audit", "tail", "--json", "-n", "500", "--as", "dana").json["events"]
+    (export,) = (one for one in said if one["type"] == "audit.exported")
+    (read,) = (one for one in said if one["type"] == "case.read" and one["facts"])
+    assert read["facts"] == {"export": export["event_id"]}
+    assert (read["stream"], read["actor"]) == (f"case/{restricted['case']['id']}", export["actor"])
+    assert read["id"] < export["id"]
+
+
+@pytest.mark.parametrize("words", [("--as", "otto"), ("--until", "2020-01-01", "--as", "lena")], ids="-".join)
+def test_an_export_without_it_is_not(restricted, casewright, words):
+    assert casewright("audit", "export", *words).code == 0
+    assert [one for one in reads(casewright) if one["facts"]] == []
+
+
 def test_a_stranger_at_the_keyboard_sees_what_is_for_everybody(restricted, casewright):
     said = casewright("case", "list", "--as", "nobody-knows")
     assert "Odd mail" in said.out
@@ -173,6 +211,28 @@ def test_checks_of_the_whole_look_at_all_of_it(restricted, casewright):
     for what in ("--state", "--log"):
         said = casewright("audit", "verify", what, "--as", "otto")
         assert said.code == 0, said.out + said.err
+
+
+def tampered(home, *statements: str) -> None:
+    """Change something as whoever holds the file can, who puts the triggers back."""
+    with closing(sqlite3.connect(home / "casewright.db")) as connection, connection:
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in (*statements, *(made for _, made in triggers)):
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("also", ["", "UPDATE cases SET restricted_to = NULL"])
+def test_a_check_of_the_whole_names_columns_of_it_and_no_content(restricted, casewright, home, also):
+    words = "UPDATE notes SET body = 'other words'", "UPDATE cases SET title = title || ' and more'"
+    tampered(home, *words, "UPDATE note_revisions SET body = 'yet other words'", *filter(None, [also]))
+    said = casewright("audit", "verify", "--state", "--as", "otto")
+    assert said.code != 0
+    assert "title is not what its events say" in said.out
+    assert "body is not what its events say" in said.out
+    assert 'title is "Odd mail and more", and by its events "Odd mail"' in said.out
+    assert not re.search(f"{SECRET}|words", said.out + said.err)
 
 
 def test_it_can_be_for_everybody_again(restricted, casewright):

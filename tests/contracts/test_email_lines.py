@@ -8,6 +8,7 @@ from notifiers.email import EmailNotifier
 from notifiers.settings import EmailConfig
 from notifiers.testing import example_message
 from notifiers.testing.smtp import SILENCE, SmtpServer
+from tests.site import until
 
 
 def notifier(server: SmtpServer, **changes) -> EmailNotifier:
@@ -132,4 +133,30 @@ async def test_a_cancelled_letter_gives_its_place_to_the_next():
         with pytest.raises(asyncio.CancelledError):
             await sending
         assert await send(mail) == ["ok"]
+        await mail.close()
+
+
+async def test_one_letter_after_the_other_takes_the_step_that_counts():
+    """The others are handed over but for the dot that ends them: the server has none of them."""
+    turn, waiting = asyncio.Lock(), []
+
+    async def step() -> None:
+        waiting.append(1)
+        await turn.acquire()
+
+    async with SmtpServer() as server:
+        mail = notifier(server)
+        await turn.acquire()
+        sends = [
+            asyncio.create_task(mail.send_in_step(example_message(dedup_key=f"{number}"), step))
+            for number in range(mail.at_once)
+        ]
+        await until(lambda: asyncio.sleep(0, len(waiting) == mail.at_once), within=10, every=0.01)
+        assert server.received == []
+        for number in range(mail.at_once):
+            turn.release()
+            await server.wait_for(number + 1)
+            await asyncio.wait(sends, return_when=asyncio.FIRST_COMPLETED)
+            assert len(server.received) == number + 1
+        assert {(await one).kind for one in sends} == {"ok"}
         await mail.close()

@@ -13,7 +13,7 @@ import trustme
 from pydantic import SecretStr
 
 from notifiers.apprise_target import AppriseNotifier
-from notifiers.contract import Notifier, Outcome
+from notifiers.contract import NotAsked, Notifier
 from notifiers.errors import SettingsRefused
 from notifiers.pagerduty import PagerDutyNotifier
 from notifiers.room_settings import AppriseConfig, PagerDutyConfig, WebhookConfig
@@ -283,8 +283,7 @@ async def test_none_of_them_can_be_asked_and_all_close_twice(which: str):
     async with set_up(which) as (_, notifier):
         assert not notifier.can_find
         found = await notifier.find(example_message(), datetime(2026, 11, 24, tzinfo=UTC))
-        assert isinstance(found, Outcome)
-        assert found.kind == "temporary"
+        assert isinstance(found, NotAsked)
         await notifier.close()
         await notifier.close()
         assert (await notifier.send(example_message())).kind == "ok"

@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from case_store.sinks.address import parse
+from case_store.sinks.carriers import carrier
 from case_store.sinks.contract import Line, SinkDown
 from case_store.sinks.files import FileSink
 from case_store.sinks.syslog import SyslogSink
@@ -169,6 +170,18 @@ class TestFile:
         one.deliver(lines(2, 1))
         assert path.read_text() == "event 2\n"
         assert (tmp_path / "out.jsonl.1").read_text() == "event 0\nevent 1\n"
+
+    def test_a_file_of_csv_begins_with_the_names_of_its_columns(self, tmp_path: Path):
+        path, one = tmp_path / "out.csv", carrier(parse(f"file://{tmp_path}/out.csv?format=csv", "events"))
+        for start in (0, 2):
+            one.deliver(lines(start, 2))
+        assert path.read_text().splitlines()[1:] == ["event 0", "event 1", "event 2", "event 3"]
+        assert path.read_text().startswith('"log index","number in stream",')
+        path.rename(tmp_path / "out.csv.1")
+        one.deliver(lines(4, 1))
+        assert path.read_text().splitlines()[1:] == ["event 4"]
+        carrier(parse(f"file://{tmp_path}/points", "checkpoints")).deliver(lines(0, 1))
+        assert (tmp_path / "points").read_text() == "event 0\n"
 
     def test_a_full_disk_is_said(self):
         with pytest.raises(SinkDown, match="/dev/full: No space left"):

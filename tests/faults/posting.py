@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from pydantic import SecretStr
+
 from case_store.actor import Actor
 from case_store.errors import StoreError
 from case_store.outbox import Policy
@@ -17,7 +19,11 @@ from case_store.settings import Settings
 from case_store.store import CaseStore
 from flows.relay.lane import Lane
 from flows.relay.writing import Writer
-from notifiers.contract import Message, Outcome
+from notifiers.contract import Found, Message, Notifier, Outcome
+from notifiers.email import EmailNotifier
+from notifiers.settings import EmailConfig, SmsConfig
+from notifiers.sms import SmsNotifier
+from notifiers.testing.twilio import FakeTwilio
 
 BY = Actor.system("relay")
 CHANNEL = "email"
@@ -70,8 +76,8 @@ class Line:
         await self._ask("send", message)
         return Outcome.ok(f"<{message.dedup_key}>")
 
-    async def find(self, message: Message, since: datetime) -> Outcome | None:
-        return Outcome.ok(f"<{message.dedup_key}>") if await self._ask("find", message) else None
+    async def find(self, message: Message, since: datetime) -> Found | None:
+        return Found(f"<{message.dedup_key}>", "sent") if await self._ask("find", message) else None
 
     async def _ask(self, word: str, message: Message) -> bool:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -84,14 +90,34 @@ class Line:
         """Hold nothing."""
 
 
-def relay(url: str, home: Path, port: int, can_find: bool) -> None:
+def channel_to(kind: str, port: int) -> Notifier:
+    """Return the channel to a provider on a port of loopback: ours with a toy of a provider, or one that we ship."""
+    if kind == "letters":
+        return EmailNotifier(
+            EmailConfig(
+                host="127.0.0.1", port=port, encryption="none", sender="soc@corp.example",
+                step_timeout=2, receipt_timeout=3, deadline=5,
+            )
+        )  # fmt: skip
+    if kind == "texts":
+        return SmsNotifier(
+            SmsConfig(
+                account_sid=FakeTwilio.account_sid, auth_token=SecretStr(FakeTwilio.auth_token),
+                messaging_service_sid="MG" + "1" * 32, base_url=f"http://127.0.0.1:{port}",
+                connect_timeout=1, deadline=2,
+            )
+        )  # fmt: skip
+    return Line(port, can_find=kind == "can be asked")
+
+
+def relay(url: str, home: Path, kind: str, port: int) -> None:
     """Send for ever; runs in a process that is killed."""
-    asyncio.run(_relay(url, home, port, can_find=can_find))
+    asyncio.run(_relay(url, home, kind, port))
 
 
-async def _relay(url: str, home: Path, port: int, *, can_find: bool) -> None:
+async def _relay(url: str, home: Path, kind: str, port: int) -> None:
     store = await CaseStore.open(Settings(home=home, database_url=url))
-    lane = lane_of(store, Line(port, can_find=can_find))
+    lane = lane_of(store, channel_to(kind, port))
     while True:
         with contextlib.suppress(StoreError):
             if await lane.send_due():
@@ -99,10 +125,10 @@ async def _relay(url: str, home: Path, port: int, *, can_find: bool) -> None:
         await asyncio.sleep(0.02)
 
 
-def lane_of(store: CaseStore, line: Line) -> Lane:
+def lane_of(store: CaseStore, channel: Notifier) -> Lane:
     """Return the lane that both the relays and the test use."""
     writer = Writer("https://casewright.example/")
-    return Lane(store, CHANNEL, line, writer, Policy(), BY, lambda: datetime.now(UTC), POLL_GAP)
+    return Lane(store, channel.channel, channel, writer, Policy({}), BY, lambda: datetime.now(UTC), POLL_GAP)
 
 
-__all__ = ["BY", "CHANNEL", "Line", "Provider", "lane_of", "relay"]
+__all__ = ["BY", "CHANNEL", "Provider", "channel_to", "lane_of", "relay"]

@@ -15,22 +15,26 @@ from sqlalchemy import func, select
 
 from case_store import cases, find, on_call, tasks
 from case_store.models import AuditEvent, OutboxEntry
+from case_store.outbox import Policy
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from flows import escalation
 from sop.loader import loads
 from tests.faults import telling
+from tests.mailroom import Mailroom
 from tests.site import until
 from tests.store import world
 from tests.store.conftest import (
     database_url,
+    postgres_copies,
     postgres_database,
     postgres_template,
     sqlite_database,
     sqlite_empty,
     sqlite_template,
 )
-from tests.store.simulation import ninety_days
+from tests.store.simulated import AUTUMN, SPRING, Period
+from tests.store.simulation import QUOTA, ninety_days
 from tests.store.world import ENGINE, NOW, SYSTEM
 
 SEED = int(os.environ.get("CASEWRIGHT_TEST_SEED", "2026"))
@@ -50,6 +54,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.faults.telling"])
 __all__ = [
     "database_url",
+    "postgres_copies",
     "postgres_database",
     "postgres_template",
     "sqlite_database",
@@ -126,19 +131,36 @@ async def _has_told(store: CaseStore, process: BaseProcess, number: int) -> bool
 
 
 @pytest.mark.slow
-async def test_ninety_days_with_many_tasks(database_url: str, tmp_path: Path):
-    done, expected = await ninety_days(database_url, tmp_path, seed=SEED, number=150)
-    assert done == expected
+@pytest.mark.parametrize("period", [SPRING, AUTUMN], ids=["spring", "autumn"])
+async def test_ninety_days_with_five_thousand_tasks_that_get_late_in_the_outage(
+    database_url: str, tmp_path: Path, period: Period
+):
+    told, expected, room = await ninety_days(database_url, tmp_path, period, seed=SEED, number=60, in_outage=5000)
+    after = [step for steps in expected.values() for step in steps if step.second == period.without[1] * 60]
+    assert len(after) >= 5000, "each of them is told once, when somebody looks again"
+    assert told == expected
+    assert {one: room.most_in_an_hour(one) for one in QUOTA.an_hour} == dict(QUOTA.an_hour)
 
 
-@pytest.mark.slow
-async def test_after_a_day_without_anybody_five_thousand_tasks_get_one_message_each(tmp_path: Path, database_url: str):
-    store = await late(database_url, tmp_path, 200)
-    for _ in range(24):
+@pytest.mark.parametrize(("times", "quota"), [(2, 10), pytest.param(25, 60, marks=pytest.mark.slow)])
+async def test_after_a_day_without_anybody_each_task_is_told_once_and_nobody_is_flooded(
+    tmp_path: Path, database_url: str, times: int, quota: int
+):
+    store, number = await late(database_url, tmp_path, 200), 200 * times
+    for _ in range(times - 1):
         await _as_many_again(store)
-    after = await escalation.tell_all(store, on_call.Roster(), lambda: DUE + timedelta(days=1))
-    assert after.steps == 5000
-    assert await told(store) == {"assigned": 5000, "escalated": 5000}
+    after = DUE + timedelta(days=1)
+    assert (await escalation.tell_all(store, on_call.Roster(), lambda: after)).steps == number
+    assert await told(store) == {"assigned": number, "escalated": number}
+    room = Mailroom(store, Policy({"email": quota}))
+    ended = await room.send_all(after)
+    assert room.most_in_an_hour("email") == quota
+    async with store.reading() as tx:
+        states = Counter(await tx.session.scalars(select(OutboxEntry.state).where(OutboxEntry.template != "digest")))
+        wanted = select(OutboxEntry.context).where(OutboxEntry.template == "digest", OutboxEntry.state == "sent")
+        in_digests = sum([context["digest"]["count"] for context in await tx.session.scalars(wanted)])
+    assert states["sent"] + in_digests == 2 * number, "each is told by itself or in a digest"
+    assert ended - after <= timedelta(hours=3)
     await store.close()
 
 

@@ -12,7 +12,9 @@ from pydantic import SecretStr
 from case_store.settings import Settings
 from flows import blocks
 from flows.channel_setups import Setup
+from flows.relay.channels import channels as of_environment
 from flows.relay.channels import every_channel
+from notifiers.contract import Notifier
 from notifiers.email import EmailNotifier
 from notifiers.testing import example_message
 from notifiers.testing.rooms import FakeRooms, Reply
@@ -31,6 +33,10 @@ async def client(site: Site) -> AsyncIterator[PrefectClient]:
         for block in blocks.EVERY:
             for document in await one.read_block_documents_by_type(block.get_block_type_slug()):
                 await one.delete_block_document(document.id)
+
+
+async def set_up(settings: Settings, client: PrefectClient) -> dict[str, Notifier]:
+    return await every_channel(of_environment(settings), settings, client)
 
 
 async def fill_in(client: PrefectClient, slug: str, name: str, values: dict) -> None:
@@ -64,7 +70,7 @@ async def test_mail_goes_as_a_block_says(client: PrefectClient, tmp_path: Path):
     async with SmtpServer() as server:
         values = {"host": server.host, "port": server.port, "security": "none", "sender": "SOC <soc@corp.example>"}
         await fill_in(client, "casewright-email", "mail", values)
-        mail = (await every_channel(Settings(home=tmp_path), client))["email"]
+        mail = (await set_up(Settings(home=tmp_path), client))["email"]
         assert (await mail.send(example_message())).kind == "ok"
         await mail.close()
         [got] = server.received
@@ -80,9 +86,7 @@ async def test_the_environment_wins_as_a_whole(client: PrefectClient, tmp_path: 
         "password": SECRET,
     }
     await fill_in(client, "casewright-email", "casewright", values)
-    found = await every_channel(
-        Settings(home=tmp_path, smtp_host="mail.corp.example", smtp_from="soc@corp.example"), client
-    )
+    found = await set_up(Settings(home=tmp_path, smtp_host="mail.corp.example", smtp_from="soc@corp.example"), client)
     assert isinstance(found["email"], EmailNotifier)
     config = found["email"]._config
     assert (config.host, config.username, config.password) == ("mail.corp.example", None, None)
@@ -91,7 +95,7 @@ async def test_the_environment_wins_as_a_whole(client: PrefectClient, tmp_path: 
 async def test_of_several_blocks_the_one_named_casewright_counts(client: PrefectClient, tmp_path: Path):
     for name in ("another", "casewright", "zeroth"):
         await fill_in(client, "casewright-email", name, {"host": f"{name}.example", "sender": "soc@corp.example"})
-    found = await every_channel(Settings(home=tmp_path), client)
+    found = await set_up(Settings(home=tmp_path), client)
     assert found["email"]._config.host == "casewright.example"
 
 
@@ -99,7 +103,7 @@ async def test_each_block_of_apprise_is_a_channel(client: PrefectClient, tmp_pat
     async with FakeRooms(Reply(200, "{}")) as rooms:
         for name in ("soc-chat", "night-shift"):
             await fill_in(client, "casewright-apprise", name, {"url": f"ntfy://127.0.0.1:{rooms.port}/{name}"})
-        found = await every_channel(Settings(home=tmp_path), client)
+        found = await set_up(Settings(home=tmp_path), client)
         assert set(found) == {"apprise:soc-chat", "apprise:night-shift"}
         for one in found.values():
             assert (await one.send(example_message())).kind == "ok"
@@ -121,11 +125,11 @@ async def test_every_type_of_block_sets_its_channel_up(client: PrefectClient, tm
     assert [one.channel for one in found if isinstance(one, Setup)] == ["sms", "pagerduty", "slack", "teams"]
     assert SECRET not in repr(found)
     assert "CASEWRIGHT_TWILIO_AUTH_TOKEN" in found[0].told, "the pages could not believe what Twilio reports"
-    assert (await every_channel(_public(tmp_path), client))["sms"]._config.status_callback is None
+    assert (await set_up(_public(tmp_path), client))["sms"]._config.status_callback is None
     for token, callback in ((SECRET, "https://casewright.corp.example/hooks/twilio/status"), ("another", None)):
-        sms = (await every_channel(_public(tmp_path, twilio_auth_token=SecretStr(token)), client))["sms"]
+        sms = (await set_up(_public(tmp_path, twilio_auth_token=SecretStr(token)), client))["sms"]
         assert sms._config.status_callback == callback
-    channels = await every_channel(Settings(home=tmp_path), client)
+    channels = await set_up(Settings(home=tmp_path), client)
     assert channels["pagerduty"]._config.routing_key == SecretStr(SECRET)
     assert channels["pagerduty"]._config.severity == "error"
 
@@ -144,7 +148,7 @@ async def test_a_block_that_does_not_do_keeps_its_messages_waiting_and_nobody_el
 ):
     await fill_in(client, slug, "casewright", values)
     with caplog.at_level(logging.ERROR):
-        found = await every_channel(Settings(home=tmp_path, pagerduty_key=SecretStr("k")), client)
+        found = await set_up(Settings(home=tmp_path, pagerduty_key=SecretStr("k")), client)
     [wrong] = found.keys() - {"pagerduty"}
     outcome = await found[wrong].send(example_message())
     assert (outcome.kind, outcome.channel_fault) == ("permanent", True)
@@ -167,5 +171,5 @@ async def test_while_prefect_is_away_nothing_is_given_up(
     monkeypatch.setattr("flows.blocks.register", away)
     monkeypatch.setattr("flows.relay.channels._ASK_AGAIN", 0)
     await fill_in(client, "casewright-slack", "casewright", {"webhook_url": "https://hooks.example/x"})
-    assert set(await every_channel(Settings(home=tmp_path), client)) == {"slack"}
+    assert set(await set_up(Settings(home=tmp_path), client)) == {"slack"}
     assert len(tries) == 3

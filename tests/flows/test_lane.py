@@ -12,13 +12,14 @@ from sqlalchemy import select
 from case_store import cases, migrate, outbox
 from case_store.actor import Actor
 from case_store.models import OutboxEntry, Person
-from case_store.outbox import Policy
+from case_store.outbox import Policy, breaker
+from case_store.outbox.policy import DOUBT_LASTS
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from flows.relay import writing
 from flows.relay.lane import POLL_GAP, Lane
 from flows.relay.writing import Writer
-from notifiers.contract import Outcome
+from notifiers.contract import Message, Outcome
 from tests.post_office import LOST, PostOffice
 
 BY = Actor.system("test")
@@ -105,19 +106,82 @@ async def test_what_never_arrived_is_sent_after_two_looks(store: CaseStore, cloc
     assert (await states(store), len(office.has), office.tries, office.asked) == (["sent"], 1, 2, 2)
 
 
-async def test_where_nobody_can_be_asked_unknown_stays_unknown(store: CaseStore, clock: Clock):
-    office = PostOffice(can_find=False, answers=[LOST])
+async def test_where_nobody_can_be_asked_a_letter_goes_once_more(store: CaseStore, clock: Clock):
+    office = PostOffice(can_find=False, answers=[LOST, LOST])
+    await promise(store, clock())
+    way = lane(store, office, clock)
+    for tries in (1, 2):
+        await way.send_due()
+        clock.move(DOUBT_LASTS - timedelta(seconds=1))
+        await look_after(store, clock)
+        assert await way.send_due() == 0, "a bounce may come yet"
+        assert (await states(store), office.tries) == (["unknown"], tries)
+        clock.move(timedelta(seconds=1))
+        await look_after(store, clock)
+    assert await states(store) == ["dead", "pending"], "ada has a phone too"
+    assert len({one.dedup_key for one in office.has}) == 1, "by that, both have one Message-ID"
+
+
+async def look_after(store: CaseStore, clock: Clock) -> None:
+    async with store.transaction() as tx:
+        await outbox.expire(tx, by=BY, at=clock())
+
+
+async def test_a_provider_that_cannot_be_asked_just_now_is_asked_later(store: CaseStore, clock: Clock):
+    office = PostOffice(answers=[LOST], silent=True)
     await promise(store, clock())
     way = lane(store, office, clock)
     await way.send_due()
-    clock.move(timedelta(days=2))
-    assert await way.send_due() == 0
-    assert (await states(store), office.tries) == (["unknown"], 1)
-    async with store.transaction() as tx:
-        entry = (await tx.session.scalars(select(OutboxEntry))).one()
-        await outbox.retry(tx, entry.id, by=BY, at=clock())
+    for _ in range(5):
+        clock.move(POLL_GAP)
+        await way.send_due()
+    async with store.reading() as tx:
+        assert await breaker.allowed(tx, "email", clock(), 20) == 20, "asking in vain is no failure of the channel"
+    office.silent = False
+    clock.move(POLL_GAP)
     await way.send_due()
-    assert (await states(store), office.tries) == (["sent"], 2)
+    assert (await states(store), office.tries, office.asked) == (["sent"], 1, 6)
+
+
+async def test_an_error_of_ours_ends_its_message_and_no_other(
+    store: CaseStore, clock: Clock, caplog: pytest.LogCaptureFixture
+):
+    secret = "https://hooks.example/T0K3N"
+
+    class Odd(PostOffice):
+        async def send(self, message: Message) -> Outcome:
+            if message.dedup_key == poison:
+                raise RuntimeError(secret)
+            return await super().send(message)
+
+    await promise(store, clock(), 3)
+    async with store.reading() as tx:
+        poison = (await tx.session.scalars(select(OutboxEntry.dedup_key).order_by(OutboxEntry.id))).all()[1]
+    way = lane(store, Odd(), clock)
+    assert await way.send_due() == 3
+    assert await states(store) == ["sent", "pending", "sent"]
+    for _ in range(10):
+        clock.move(timedelta(hours=1))
+        await way.send_due()
+    assert await states(store) == ["sent", "dead", "sent", "pending"], "ada is told by text"
+    async with store.reading() as tx:
+        error = await tx.session.scalar(select(OutboxEntry.last_error).where(OutboxEntry.state == "dead"))
+    assert error == "an error of ours (RuntimeError); the relay's log says where"
+    assert "test_lane.py" in caplog.text
+    assert secret not in caplog.text
+
+
+async def test_who_has_nothing_to_do_writes_nothing(store: CaseStore, clock: Clock, monkeypatch: pytest.MonkeyPatch):
+    await promise(store, clock() + timedelta(hours=1))
+    written = []
+    transaction = store.transaction
+    monkeypatch.setattr(store, "transaction", lambda *all_: written.append(1) or transaction(*all_))
+    way = lane(store, PostOffice(), clock)
+    assert await way.send_due() == 0
+    assert written == []
+    clock.move(timedelta(hours=1))
+    assert await way.send_due() == 1
+    assert written
 
 
 @pytest.mark.parametrize("can_find", [True, False])

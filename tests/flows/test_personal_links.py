@@ -3,14 +3,15 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from case_store import migrate, models, tasks
+from case_store import migrate, models, outbox, tasks
 from case_store.blobs import Blobs
-from case_store.links import LinkKeys
+from case_store.links import LinkKeys, revoke
 from case_store.models import AnswerLink, AuditEvent
 from case_store.settings import Settings
 from case_store.store import CaseStore
@@ -18,7 +19,9 @@ from flows.clock import now
 from flows.relay import post
 from flows.relay.channels import channels
 from flows.resources import Resources
+from notifiers.contract import Outcome
 from notifiers.testing.smtp import SmtpServer
+from tests.post_office import LOST, PostOffice
 from tests.store import world
 from tests.store.world import ENGINE
 
@@ -107,3 +110,53 @@ async def test_a_message_about_the_record_carries_no_link(own: Resources):
     make = post.personal_links(own, post.BY)
     assert make is not None
     assert await make(entry, models.Person(handle="ada")) is None
+
+
+async def test_a_message_has_one_link_however_often_it_is_tried(own: Resources):
+    await ask(own, "report")
+    failing = [Outcome.temporary("451"), LOST]
+    office, clock = PostOffice(can_find=False, answers=[*failing]), [now()]
+    lane = replace(post.lane_of(own, "email", office), clock=lambda: clock[0])
+    for _ in range(2):
+        await lane.send_due()
+        clock[0] += timedelta(minutes=1)
+    async with own.store.transaction() as tx:
+        await outbox.expire(tx, by=post.BY, at=clock[0] + timedelta(minutes=10))
+    clock[0] += timedelta(minutes=11)
+    await lane.send_due()
+    assert (office.tries, len(office.has)) == (3, 2)
+    links = {found[1] for one in office.has if (found := LINK.search(one.text))}
+    assert len(links) == 1, "whichever of the two is read"
+    async with own.store.reading() as tx:
+        made = (await tx.session.scalars(select(AnswerLink))).one()
+        assert made.revoked_at is None
+        types = list(await tx.session.scalars(select(AuditEvent.type)))
+    assert types.count("answer_link.minted") == 1
+
+
+async def test_what_is_not_sent_makes_no_link(own: Resources):
+    await ask(own, "report")
+    async with own.store.transaction() as tx:
+        at = now()
+        await outbox.claim(tx, at, timedelta(seconds=1), 1, "dies", channel="email")
+    office, clock = PostOffice(), [at + timedelta(minutes=1)]
+    lane = replace(post.lane_of(own, "email", office), clock=lambda: clock[0])
+    await lane.send_due()
+    assert (office.tries, office.asked) == (0, 1)
+    async with own.store.reading() as tx:
+        assert (await tx.session.scalars(select(AnswerLink))).all() == []
+
+
+async def test_a_link_that_was_taken_back_is_not_sent_again(own: Resources):
+    await ask(own, "report")
+    office, clock = PostOffice(answers=[Outcome.temporary("451")]), [now()]
+    lane = replace(post.lane_of(own, "email", office), clock=lambda: clock[0])
+    await lane.send_due()
+    async with own.store.transaction() as tx:
+        link = (await tx.session.scalars(select(AnswerLink))).one()
+        task = await tx.session.get_one(models.Task, link.task_id)
+        assert await revoke(tx, task, "the mailbox was read", by=ENGINE, at=clock[0]) == 1
+    clock[0] += timedelta(minutes=1)
+    await lane.send_due()
+    (told,) = office.has
+    assert "/a/" not in told.text

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from case_store import migrate
 from case_store.actor import Actor
 from case_store.models import OutboxEntry, Person
-from case_store.outbox import Policy
+from case_store.outbox import Policy, breaker
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from flows.relay.lane import Lane
@@ -152,3 +152,38 @@ async def test_whoever_opted_out_gets_a_letter_at_once(
         person = (await tx.session.scalars(select(Person))).one()
     assert person.opted_out == ["sms"]
     assert office.has[0].to.email == person.email
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "noted"),
+    [
+        (30003, "pending", None),
+        (30008, "pending", None),
+        (21610, "dead", "opted_out"),
+        (30005, "dead", "bad_addresses"),
+    ],
+)
+async def test_a_text_in_doubt_that_twilio_gave_up_is_asked_for_once(
+    store: CaseStore, clock: Clock, twilio: FakeTwilio, sms: SmsNotifier, code: int, state: str, noted: str | None
+):
+    """What the list shows counts like a receipt, and says nothing about the channel."""
+    await promise(store, clock(), 6)
+    twilio.faults.extend(["drop"] * 6)
+    lane = Lane(store, "sms", sms, WRITER, NO_LIMIT, BY, clock)
+    await lane.send_due()
+    for message in twilio.messages:
+        message.update(status="undelivered", error_code=code)
+    for _ in range(3):
+        clock.now += timedelta(seconds=61)
+        await lane.send_due()
+    assert (await states(store), twilio.listings, len(twilio.messages)) == ({state: 6}, 6, 6)
+    async with store.reading() as tx:
+        assert await breaker.allowed(tx, "sms", clock(), 20) == 20
+        people = (await tx.session.scalars(select(Person))).all()
+    if noted is not None:
+        assert {tuple(getattr(person, noted)) for person in people} == {("sms",)}
+        assert await states(store, "email") == {"pending": 6}
+        return
+    clock.now += timedelta(minutes=10)
+    await lane.send_due()
+    assert (await states(store), len(twilio.messages)) == ({"sent": 6}, 12), "a phone that was off is tried once more"

@@ -41,13 +41,20 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
     postgres.on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
+@pytest.fixture(scope="session")
+def postgres_copies(postgres_template: str) -> Iterator[postgres.Copies]:
+    """Copies of the migrated, empty database."""
+    copies = postgres.Copies(postgres_template)
+    yield copies
+    copies.close()
+
+
 @pytest.fixture
-def postgres_database(postgres_url: str, postgres_template: str) -> Iterator[str]:
+def postgres_database(postgres_url: str, postgres_copies: postgres.Copies) -> Iterator[str]:
     """URL of a migrated PostgreSQL database of this test's own."""
-    name = f"casewright_store_{uuid4().hex[:12]}"
-    postgres.on_server(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
+    name = postgres_copies.take()
     yield _with_database(postgres_url, name)
-    postgres.on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    postgres_copies.give_back(name)
 
 
 @pytest.fixture
@@ -83,14 +90,23 @@ def hardened_template(postgres_url: str, postgres_template: str) -> Iterator[Har
         postgres.on_server(f'DROP ROLE IF EXISTS "{role}"')
 
 
+@pytest.fixture(scope="session")
+def hardened_copies(hardened_template: Hardened) -> Iterator[postgres.Copies]:
+    """Copies of the hardened database."""
+    copies = postgres.Copies(hardened_template.template)
+    yield copies
+    copies.close()
+
+
 @pytest.fixture
-def hardened_database(postgres_url: str, hardened_template: Hardened) -> Iterator[str]:
+def hardened_database(
+    postgres_url: str, hardened_template: Hardened, hardened_copies: postgres.Copies
+) -> Iterator[str]:
     """URL of a hardened PostgreSQL database of this test's own, as its application role."""
-    name = f"casewright_hardened_{uuid4().hex[:12]}"
-    postgres.on_server(f'CREATE DATABASE "{name}" TEMPLATE "{hardened_template.template}"')
+    name = hardened_copies.take()
     url = make_url(_with_database(postgres_url, name)).set(username=hardened_template.application, password=PASSWORD)
     yield url.render_as_string(hide_password=False)
-    postgres.on_server(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    hardened_copies.give_back(name)
 
 
 @pytest.fixture
@@ -128,7 +144,7 @@ def sqlite_database(sqlite_empty: str, sqlite_template: Path) -> str:
     """URL of a migrated SQLite database of this test's own."""
     file = Path(make_url(sqlite_empty).database or "")
     file.parent.mkdir(parents=True)
-    shutil.copyfile(sqlite_template, file)
+    shutil.copy(sqlite_template, file)  # with its mode: nobody else reads it
     return sqlite_empty
 
 

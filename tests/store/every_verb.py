@@ -50,7 +50,13 @@ from case_store.audit import bundle, exports, keys, rotation, sequencer
 from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
 from case_store.models import AuditEvent, AuditSink, OutboxEntry
+from case_store.models.answers import MAILBOX_FAILURES
 from case_store.outbox import breaker, falling_over, quota
+from case_store.replies import mailboxes
+from case_store.replies.keeping import keep
+from case_store.replies.reports import take_report
+from case_store.replies.taking import acknowledge as acknowledge_by_reply
+from case_store.replies.taking import may_see
 from case_store.settings import Settings
 from case_store.sinks import address
 from case_store.sinks import state as sinks
@@ -471,19 +477,45 @@ async def coded(tx: Tx, scene: Scene) -> str | None:
     return name
 
 
-async def hidden_case(tx: Tx, scene: Scene) -> None:
-    case = await find.case(tx, scene.drill.case.id, lock=True)
-    await access.restrict(tx, case, [scene.drill.ada], "an insider", by=ENGINE, at=NOW)
-
-
 async def shared_reply(tx: Tx, scene: Scene, by: Actor) -> None:
     number = scene.drill.bob.phone or ""
     await replies.take_of_shared(tx, number, "sms", "SM2", replies.read("stop"), by=by, at=LATER)
 
 
+async def mail_told(tx: Tx, scene: Scene) -> replies.Letter:
+    """Return a mail that answers the message to Ada about a task."""
+    message = await waiting(tx, scene)
+    said, named = replies.read_reply("ACK"), replies.Named("reply", message.id)
+    return replies.Letter(key="k", sha256="0" * 64, raw=b"ACK", sender="ada@example.org", named=named, said=said)
+
+
+async def bounced(tx: Tx, scene: Scene) -> replies.Letter:
+    """Return what a mail server reports about a letter that it took."""
+    message = await gone(tx, scene)
+    report, said = replies.Report("failed", "5.1.1", ("ada@example.org",)), replies.read_reply("")
+    named = replies.Named("bounce", message.id)
+    return replies.Letter(key="k", sha256="0" * 64, raw=b"", sender=None, named=named, said=said, report=report)
+
+
+async def mailbox_that_failed(tx: Tx, times: int) -> mailboxes.Reading:
+    """Return the right to read a mailbox that failed so often."""
+    for _ in range(times):
+        reading = await mailboxes.claim(tx, "imap", "t", NOW)
+        assert reading is not None
+        await mailboxes.failed(tx, reading, "no route", by=ENGINE, at=NOW)
+    again = await mailboxes.claim(tx, "imap", "t", NOW)
+    assert again is not None
+    return again
+
+
 async def reply(tx: Tx, scene: Scene, by: Actor) -> None:
     sender = replies.Sender(scene.drill.bob, "sms", "SM1")
     await replies.take(tx, sender, replies.read("hello"), by=by, at=LATER)
+
+
+async def reply_acknowledges(tx: Tx, scene: Scene, by: Actor) -> None:
+    about = [await scene.task(tx, "report")]
+    await acknowledge_by_reply(tx, about, scene.drill.ada, "email", by=by, at=LATER)
 
 
 VERBS: dict[str, Verb] = {
@@ -559,6 +591,14 @@ VERBS: dict[str, Verb] = {
     "links.answering.send_code": Verb(
         lambda tx, s, by: links.send_code(tx, s.made, by=by, at=LATER), linked_to_approve, about_no_row=True
     ),
+    "links.visits.opened": Verb(
+        lambda tx, s, by: links.opened(tx, s.made, count=1, by=by, at=LATER), linked, writes_only_its_event=True
+    ),
+    "links.visits.refused": Verb(
+        lambda tx, s, by: links.refused(tx, s.made, "used", count=1, by=by, at=LATER),
+        linked,
+        writes_only_its_event=True,
+    ),
     "links.minting.mint": Verb(minted, asks("report")),
     "links.minting.revoke": Verb(revoke_links, linked),
     "notes.add": Verb(on_case(notes.add, "words", author=ENGINE)),
@@ -604,6 +644,9 @@ VERBS: dict[str, Verb] = {
     ),
     "overdue.mark_overdue": Verb(on_task(overdue.mark_overdue, "report"), asks("report")),
     "people.import_": Verb(lambda tx, s, by: people.import_(tx, people.parse_csv(LISTED), {"tier1"}, by=by, at=LATER)),
+    "privacy.content.erase_alert": Verb(
+        lambda tx, s, by: privacy.erase_alert(tx, s.made, basis="asked", by=by, at=LATER), waiting_alert
+    ),
     "privacy.content.erase_case": Verb(on_case(privacy.erase_case, basis="asked"), ended_with_words),
     "privacy.content.redact": Verb(
         lambda tx, s, by: privacy.redact(tx, s.drill.case, s.made.id, basis="asked", by=by, at=LATER), a_note
@@ -619,9 +662,36 @@ VERBS: dict[str, Verb] = {
     "sinks.state.rewind": Verb(
         lambda tx, s, by: sinks.rewind(tx, SINK.name, 1, by=by, at=LATER), delivered, about_no_row=True
     ),
+    "replies.by_mail.take_letter": Verb(
+        lambda tx, s, by: replies.take_letter(tx, s.blobs, s.made, by=by, at=LATER), mail_told, about_no_row=True
+    ),
+    "replies.keeping.keep": Verb(
+        lambda tx, s, by: keep(tx, s.blobs, s.made, s.drill.case, None, "reply", by=by, at=LATER), mail_told
+    ),
+    "replies.mailboxes.failed": Verb(
+        lambda tx, s, by: mailboxes.failed(tx, s.made, "no route", by=by, at=LATER),
+        lambda tx, _: mailbox_that_failed(tx, MAILBOX_FAILURES - 1),
+        about_no_row=True,
+    ),
+    "replies.mailboxes.worked": Verb(
+        lambda tx, s, by: mailboxes.worked(tx, s.made, by=by, at=LATER),
+        lambda tx, _: mailbox_that_failed(tx, MAILBOX_FAILURES),
+        about_no_row=True,
+    ),
+    "replies.outcomes.set_aside": Verb(
+        lambda tx, s, by: replies.set_aside(tx, s.made, "refused", "unknown", by=by, at=LATER),
+        mail_told,
+        about_no_row=True,
+    ),
+    "replies.reports.take_report": Verb(
+        lambda tx, s, by: take_report(tx, s.blobs, s.made, by=by, at=LATER, policy=outbox.Policy()),
+        bounced,
+        about_no_row=True,
+    ),
+    "replies.taking.acknowledge": Verb(reply_acknowledges, asks("report")),
     "replies.taking.may_see": Verb(
-        lambda tx, s, by: replies.taking.may_see(tx, s.drill.eve, s.drill.case.id, by=by, at=LATER),
-        hidden_case,
+        lambda tx, s, by: may_see(tx, s.drill.bob, s.drill.case.id, by=by, at=LATER),
+        restricted,
         writes_only_its_event=True,
     ),
     "replies.taking.take": Verb(reply, about_no_row=True),

@@ -1,7 +1,7 @@
 """Kinds of events that only tests record: `test.asked` and so on, each with the facts that some test gives it."""
 
 from case_store.audit import catalogue
-from case_store.audit.catalogue.kinds import MAP, TEXT, Fact, kind
+from case_store.audit.catalogue.kinds import MAP, OTHER, TEXT, UPDATE, Fact, kind
 from case_store.models import Audited, Base, OutboxEntry
 
 ROWS = [mapper.class_.entity_type for mapper in Base.registry.mappers if issubclass(mapper.class_, Audited)]
@@ -13,11 +13,11 @@ FORGED = Fact("x", MAP, "What looks like a commitment.")
 
 KINDS = [
     *(
-        kind(f"test.{word}", "A test changed a row.", *FACTS, about=ROWS, streams=ANYWHERE)
+        kind(f"test.{word}", UPDATE, "A test changed a row.", *FACTS, about=ROWS, streams=ANYWHERE)
         for word in ("asked", "changed", "deleted", "imported", "looked_at")
     ),
     *(
-        kind(f"test.{word}", "A test had something to say.", *FACTS, FORGED, streams=ANYWHERE)
+        kind(f"test.{word}", OTHER.unknown, "A test had something to say.", *FACTS, FORGED, streams=ANYWHERE)
         for word in ("acted", "counted", "later", "noted", "said", "slow", "started", "told", "went_on", "wrote")
     ),
 ]

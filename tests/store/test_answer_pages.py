@@ -8,18 +8,19 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from case_store import cases, find, links, people, tasks
 from case_store.actor import Actor
+from case_store.audit import private
 from case_store.links import LinkKeys
-from case_store.models import AuditEvent, Task
+from case_store.models import AnswerLink, Approval, AuditEvent, Case, OutboxEntry, SignOffCode, Task
 from case_store.settings import Settings
 from case_store.store import CaseStore
 from case_store.views import answer_page
 from console.web import body
 from console.web.app import make
-from console.web.limits import Limit, whose
+from console.web.limits import Limit, Visits, whose
 from console.web.site import Site
 from sop.loader import loads
 from tests.store import world
@@ -111,9 +112,19 @@ async def state(store: CaseStore, drill: World, key: str) -> str:
         return (await world.task(tx, drill, key)).state
 
 
-async def events(store: CaseStore) -> int | None:
+async def events(store: CaseStore, after: int = 0) -> list[tuple[str, dict[str, Any]]]:
+    """The events behind the first `after`: their types and facts."""
     async with store.reading() as tx:
-        return await tx.session.scalar(select(func.count()).select_from(AuditEvent))
+        found = (await tx.session.scalars(select(AuditEvent.body).order_by(AuditEvent.id).offset(after))).all()
+        return [(one["type"], one["facts"]) for one in await private.read(tx, found)]
+
+
+async def rows(store: CaseStore) -> list[str]:
+    """All rows of tables that decide anything."""
+    async with store.reading() as tx:
+        connection = await tx.session.connection()
+        tables = [one.__table__ for one in (Task, Case, AnswerLink, SignOffCode, OutboxEntry, Approval)]
+        return [repr(row) for table in tables for row in await connection.execute(select(table))]
 
 
 async def test_a_page_says_what_is_asked_and_takes_the_answer(store: CaseStore, drill: World, visitor: Visitor):
@@ -164,15 +175,54 @@ async def test_every_answer_tells_the_browser_to_load_and_keep_nothing(
     assert {"HttpOnly", "SameSite=lax", "Secure", "Path=/"} <= set(cookie.split("; "))
 
 
-async def test_scanners_change_nothing(store: CaseStore, drill: World, site: Site):
+async def test_scanners_change_nothing_and_hardly_fill_the_record(store: CaseStore, drill: World, site: Site):
     made = await token(store, drill, "report", "ada")
-    before = await events(store)
+    before, then = len(await events(store)), await rows(store)
     scanner = Visitor(site)
     for number in range(SCANNED):
         method = ("GET", "HEAD", "GET", "OPTIONS")[number % 4]
         answer = await scanner.http.request(method, f"/a/{made}?decision=done&page=x")
         assert answer.status_code == (405 if method == "OPTIONS" else 200)
-    assert (await events(store), await state(store, drill, "report")) == (before, "open")
+    assert await rows(store) == then
+    assert await events(store, before) == [
+        ("answer_link.opened", {"who": "ada", "count": 1}),
+        ("answer_link.opened", {"who": "ada", "count": 10}),
+    ]
+
+
+async def test_every_way_to_be_refused_is_on_record(store: CaseStore, drill: World, visitor: Visitor, site: Site):
+    used, revoked, decided = [await token(store, drill, key, "ada") for key in ("report", "confirm", "report")]
+    await visitor.send(used, "done")
+    async with store.transaction() as tx:
+        await links.revoke(tx, await world.task(tx, drill, "confirm"), "lost phone", by=ENGINE, at=NOW)
+    before = len(await events(store))
+    gone = LinkKeys.new_link(KEYS)[0]
+    for made in (used, revoked, decided, gone, "x"):
+        for _ in range(3):
+            await visitor.look(made)
+    late = Visitor(site_at(store, NOW + timedelta(days=2)))
+    approval = await token(store, drill, "block", "mia")
+    await late.send(approval, "approve")
+    assert [(kind, facts) for kind, facts in await events(store, before) if kind != "answer_link.minted"] == [
+        ("answer_link.refused", {"who": "ada", "why": "used", "count": 1}),
+        ("answer_link.refused", {"who": "ada", "why": "revoked", "count": 1}),
+        ("answer_link.refused", {"who": "ada", "why": "decided", "count": 1}),
+        ("answer_link.unknown", {"signed": True, "count": 1}),
+        ("answer_link.refused", {"who": "mia", "why": "expired", "count": 1}),
+    ]
+
+
+async def test_codes_that_cannot_be_right_are_on_record_once_an_hour(store: CaseStore, drill: World, visitor: Visitor):
+    made = await token(store, drill, "block", "mia")
+    before = len(await events(store))
+    for _ in range(3):
+        assert (await visitor.send(made, "approve", code="12345678")).status_code == 422
+    await visitor.send(made, "code")
+    expired = Visitor(site_at(store, LATER + timedelta(minutes=11)))
+    for _ in range(2):
+        assert (await expired.send(made, "approve", code="12345678")).status_code == 422
+    told = [(kind, facts["why"]) for kind, facts in await events(store, before) if kind == "code.refused"]
+    assert told == [("code.refused", "none"), ("code.refused", "expired")]
 
 
 async def test_of_many_who_send_at_once_one_decides(store: CaseStore, drill: World, visitor: Visitor):
@@ -394,3 +444,12 @@ def test_a_limit_begins_anew_after_a_minute():
     assert [limit.allows("a"), limit.allows("a"), limit.allows("b")] == [True, False, True]
     now[0] = 60.0
     assert limit.allows("a")
+
+
+def test_visits_are_told_ever_more_seldom_and_anew_in_each_hour():
+    now = [0.0]
+    visits = Visits(clock=lambda: now[0])
+    assert [number for number in (visits.count("a") for _ in range(2_000)) if number] == [1, 10, 100, 1_000]
+    assert visits.count("b") == 1
+    now[0] = 3600.0
+    assert visits.count("a") == 1

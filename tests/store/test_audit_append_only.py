@@ -11,6 +11,7 @@ from case_store.errors import ConcurrentChange, DatabaseRefused
 from case_store.migrations.lateness import guards as lateness
 from case_store.migrations.links import guards as links
 from case_store.migrations.proof import tables as proof
+from case_store.migrations.replies import guards as replies
 from case_store.migrations.signing import guards as signing
 from case_store.migrations.spine import guarded
 from case_store.migrations.timestamps import guards as timestamps
@@ -259,5 +260,5 @@ def test_the_triggers_guard_the_tables_that_the_models_name():
         for mapper in Base.registry.mappers
         if mapper.class_.__tablename__ in AUDITED_TABLES
     } == guarded.AUDITED | {one.TABLE: one.ENTITY for one in (lateness, signing, links)}
-    written_once = {*guarded.WRITTEN_ONCE, *proof.WRITTEN_ONCE, *witness.WRITTEN_ONCE, timestamps.TABLE}
+    written_once = {*guarded.WRITTEN_ONCE, *proof.WRITTEN_ONCE, *witness.WRITTEN_ONCE, timestamps.TABLE, replies.TABLE}
     assert written_once == WRITTEN_ONCE_TABLES

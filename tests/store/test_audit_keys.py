@@ -20,9 +20,9 @@ from case_store.audit.succession import KeyChange
 from case_store.errors import AuditKeyUnusable, NotTheLogsKey
 from case_store.models import AuditCheckpoint, AuditEvent, AuditKey
 from case_store.store import CaseStore
+from tests.store.bundles import Files
 from tests.store.conftest import Sql
 from tests.store.making import BY, LATER, NOW
-from tests.store.test_audit_bundle import Files
 from tests.store.test_audit_tree import leaves, newest, note
 
 

@@ -120,6 +120,16 @@ class TestSealing:
         assert beat is not None
         assert (beat.events, beat.size) == (0, 1)
 
+    async def test_goes_on_after_a_clock_that_was_ahead(self, store: CaseStore):
+        """Otherwise nobody hears of the log until that time has come."""
+        await note(store, None)
+        assert await sequencer.seal(store, SIGNER, NOW + timedelta(days=1)) is not None
+        beat = await sequencer.seal(store, SIGNER, NOW)
+        assert beat is not None
+        assert Checkpoint.parse(await newest(store)).size == 1
+        assert witnessed(await newest(store), SIGNER.verifier().as_witness()) == int(NOW.timestamp())
+        assert await sequencer.seal(store, SIGNER, NOW + sequencer.HEARTBEAT / 2) is None
+
     async def test_by_many_at_once_gives_each_place_once(self, store: CaseStore):
         for _ in range(3):
             await asyncio.gather(

@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select
 
-from case_store import absence, cases, escalation, find, notices, pausing, tasks
+from case_store import absence, cases, escalation, find, notices, on_call, pausing, sla, tasks
 from case_store.models import AuditEvent, Case, OutboxEntry, Person, Task
+from case_store.settings import Settings
 from case_store.store import CaseStore, Tx
+from flows import escalation as looking
 from sop.loader import loads
+from sop.worktime import MIDNIGHT, Calendar
 from tests.store import world
 from tests.store.world import ENGINE, SYSTEM
 
@@ -129,6 +134,36 @@ async def test_acknowledging_stops_the_ladder_and_handing_over_begins_it_again(s
     assert await climbed(store, case, over) is None, "he has just been told that it is his"
     assert await climbed(store, case, over + 15 * MINUTE) == (2, (), ["eve"]), "nobody stands in for him"
     assert await climbed(store, case, over + 30 * MINUTE) == (3, (), ["eve"]), "he has no manager"
+
+
+async def test_who_is_on_call_is_asked_when_a_rung_asks_for_it_and_outside_of_the_transaction(
+    store: CaseStore, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[datetime] = []
+
+    async def roster(_settings: Settings, at: datetime) -> on_call.Roster:
+        async with store.transaction():  # it would wait for itself, or be refused, in a transaction
+            asked.append(at)
+        return on_call.Roster()
+
+    monkeypatch.setattr(on_call, "roster", roster)
+    due = NINE + HOUR
+    for minutes, times in ((-15, 0), (0, 0), (15, 0), (30, 0), (60, 1)):
+        moment = due + minutes * MINUTE
+        ready = looking.OnCall(Settings(home=tmp_path, on_call="http://127.0.0.1:9/x.ics"))
+        assert (await looking.tell_all(store, ready, lambda moment=moment: moment)).steps == 1
+        assert len(asked) == times
+    assert [one[1] for one in await messages(store, "escalated")] == ["ada", "mia"]
+
+
+async def test_a_calendar_that_never_opens_again_puts_no_rung_off(
+    store: CaseStore, case: Case, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    closed = Calendar(ZoneInfo("UTC"), dict.fromkeys(range(7), ((0, MIDNIGHT),)), lambda _: True)
+    monkeypatch.setattr(sla, "calendar", lambda *_: closed)
+    assert await climbed(store, case, NINE + HOUR) == (1, (), ["ada"])
+    assert "correct" in caplog.text
+    assert "calendars.yaml" in caplog.text
 
 
 async def test_what_is_decided_is_not_late(store: CaseStore, case: Case):

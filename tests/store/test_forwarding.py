@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from case_store.actor import Actor
-from case_store.audit import sequencer
+from case_store.audit import inspection, sequencer
 from case_store.blobs import Blobs
 from case_store.errors import StoreDamaged
 from case_store.models import AuditSink
@@ -221,6 +221,23 @@ async def test_a_place_that_is_missing_in_the_tree_is_not_stepped_over(sqlite_st
             await content.next_for(tx, parse("file:///x", "events"), 0)
 
 
+async def test_that_a_place_is_missing_is_shown_with_the_sink(
+    sqlite_store: CaseStore, sqlite_database: str, tmp_path: Path
+):
+    address, store = parse(f"file://{tmp_path}/x.jsonl", "events"), sqlite_store
+    await register(store, address)
+    await sealed(store, 5)
+    sql = run_sql(sqlite_database)
+    for (name,) in await sql("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_leaves'"):
+        await sql(f"DROP TRIGGER {name}")
+    await sql("DELETE FROM audit_leaves WHERE idx = 2")
+    with pytest.raises(StoreDamaged, match="place 2"):
+        await forward.Delivery(store, address).step()
+    found = await row(store, address)
+    assert "place 2 of the tree is missing" in str(found.last_error)
+    assert (found.failed_at is not None, found.token, found.cursor) == (True, None, 0)
+
+
 async def test_an_event_that_a_format_cannot_write_is_named_and_nothing_is_left_out(
     store: CaseStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -256,3 +273,5 @@ async def test_the_relay_brings_its_sinks_in_by_itself(store: CaseStore, tmp_pat
     with suppress(asyncio.CancelledError):
         await task
     assert [event for event, _ in await events_of_sinks(store)] == ["added", "added"]
+    async with store.reading() as tx:  # what went there is here, so the log has no faults
+        assert [fault async for fault in inspection.faults(tx, [SIGNER.verifier()])] == []

@@ -363,6 +363,7 @@ class TestAroundTheUnitOfWork:
             "counters",
             "case_runs",
             "questions",
+            "reply_mailboxes",
             "sign_off_codes",
             "outbox",
             "outbox_breakers",

@@ -211,6 +211,7 @@ def test_rights_are_no_larger_than_needed():
         "audit_streams",
         "audit_timestamps",
         "idempotency_keys",
+        "replies",
         "sops",
     }
     assert {table for table in given if not given[table].insert} == {"audit_pending", "audit_tree"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from case_store import cases, codes, forms, links, tasks
+from case_store import cases, codes, find, forms, links, tasks
 from case_store.actor import Actor
 from case_store.links import Answer, LinkKeys
 from case_store.models import AnswerLink, AuditEvent, SignOffCode, Task
@@ -73,6 +73,25 @@ async def test_a_link_decides_as_its_person_and_once(store: CaseStore, drill: Wo
     assert (task.state, task.signed_by, task.decided_via) == ("done", "ada", "link")
     await refused(store, name, "used")
     assert await counted(store, "answer_link.used") == 1
+
+
+async def test_an_approval_that_its_sop_wants_signed_is_signed_with_the_one_code(store: CaseStore):
+    sop = loads(world.SOP_TEXT.replace("not_requester: true}", "sign_off_code: true}"))
+    async with store.transaction() as tx:
+        people = await world.people(tx)
+        case = await cases.open_case(tx, sop, "Signed", by=ENGINE, at=NOW)
+        block = await find.task_of(tx, case, "block")
+        await tasks.ask(tx, block, parameters={"url": "x"}, due_at=LATER, by=ENGINE, at=NOW)
+        made = await links.mint(tx, block, people["mia"], "email", keys=KEYS, lasts=LASTS, by=ENGINE, at=NOW)
+        name = KEYS.read_link(made or "")
+        await links.send_code(tx, name, by=WEB, at=LATER)
+    with pytest.raises(CodeRequired):
+        await use(store, name, "approve")
+    async with store.transaction() as tx:
+        assert (await links.check_code(tx, name, "approve", await world.code_of(tx), by=WEB, at=LATER)).verified
+    await use(store, name, "approve")
+    async with store.reading() as tx:
+        assert (await find.task_of(tx, case, "block")).decision == "approved"
 
 
 async def test_twenty_at_once_decide_once(store: CaseStore, drill: World):

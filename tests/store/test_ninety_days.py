@@ -1,15 +1,26 @@
-"""Ladders over ninety days with a leap day, summer time, holidays and an outage of a day, against a model of its own.
+"""Ladders over ninety days against a model of its own: both changes of the clock, a leap day, holidays, a day's outage.
 
-The long edition is in tests/faults/test_lateness.py.
+Meanwhile tasks are paused, handed over and acknowledged, cases get another severity, people are away and others stand
+in, and who is on call changes. The long edition is in tests/faults/test_lateness.py.
 """
 
 from pathlib import Path
 
-from tests.store.simulation import ninety_days
+import pytest
+
+from tests.store.simulated import AUTUMN, SPRING, Period
+from tests.store.simulation import QUOTA, ninety_days
 
 
-async def test_each_step_once_none_early_none_missed(database_url: str, tmp_path: Path):
-    told, expected = await ninety_days(database_url, tmp_path, seed=2028, number=12)
-    assert sum(map(len, expected.values())) > 60, "there is much to tell"
-    assert any(missed for steps in expected.values() for _, _, missed in steps), "something was missed in the outage"
+@pytest.mark.parametrize("period", [SPRING, AUTUMN], ids=["spring", "autumn"])
+async def test_each_step_once_none_early_none_missed_and_to_whom(database_url: str, tmp_path: Path, period: Period):
+    told, expected, room = await ninety_days(database_url, tmp_path, period, seed=2028, number=16, in_outage=5)
+    steps = [step for of_task in expected.values() for step in of_task]
+    assert len(steps) > 60, "there is much to tell"
+    assert any(step.missed for step in steps), "something was missed in the outage"
+    assert {step.to for step in steps} == {"ada", "bob", "max", "mia", "eve"}, "everybody is told something"
+    assert any(step.heard not in {None, step.to} for step in steps), "somebody stands in"
     assert told == expected
+    for channel, quota in QUOTA.an_hour.items():
+        assert room.most_in_an_hour(channel) == quota, "reached, and never more"
+    assert any("messages in one" in subject for subject in room.subjects)

@@ -114,7 +114,31 @@ async def test_a_url_is_fetched_and_its_copy_stands_in(tmp_path: Path, server: S
     assert "secret" not in late.problem + late.source + repr(settings)
     server.status, server.body = 200, b"<html>"
     assert "no calendar" in str((await on_call.roster(settings, SUNDAY + timedelta(hours=4))).problem)
-    assert os.listdir(tmp_path) == ["on-call.ics"]  # noqa: PTH208
+    assert sorted(os.listdir(tmp_path)) == ["on-call.failed", "on-call.ics"]  # noqa: PTH208
+    assert "secret" not in (tmp_path / "on-call.failed").read_text()
+
+
+async def test_a_url_that_failed_is_left_alone_for_a_minute(tmp_path: Path, server: Server):
+    """Each run that tells what is late would wait for it again; whoever has a copy goes on with that."""
+    settings = Settings(home=tmp_path, on_call=server.url)
+    await on_call.roster(settings, SUNDAY)
+    server.status, later = 503, SUNDAY + timedelta(hours=3)
+    problems = [(await on_call.roster(settings, later + timedelta(seconds=n))).problem for n in (0, 1, 59)]
+    assert server.asked == 2
+    assert all("answered 503" in str(problem) and "the copy of" in str(problem) for problem in problems)
+    server.status = 200
+    assert (await on_call.roster(settings, later + timedelta(seconds=61))).problem is None
+    assert server.asked == 3
+
+
+async def test_a_copy_that_cannot_be_kept_is_said_and_the_calendar_used(tmp_path: Path, server: Server):
+    home = tmp_path / "home"
+    home.write_text("a file where the folder should be")
+    roster = await on_call.roster(Settings(home=home, on_call=server.url), SUNDAY)
+    assert [entry.summary for entry in roster.at(SUNDAY)] == ["Days"]
+    assert "no copy can be kept" in str(roster.problem)
+    server.status = 503
+    assert "answered 503" in str((await on_call.roster(Settings(home=home, on_call=server.url), SUNDAY)).problem)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +159,13 @@ async def test_without_a_copy_the_reason_is_said(tmp_path: Path, server: Server,
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("ftp://example.org/x", "only http and https"), ("/nowhere.ics", "cannot be read"), (None, None)],
+    [
+        ("ftp://example.org/x", "only http and https"),
+        ("http://[::1/secret", "http://… is no address"),
+        ("http://example.org:port/", "cannot be reached (InvalidURL)"),
+        ("/nowhere.ics", "cannot be read"),
+        (None, None),
+    ],
 )
 async def test_other_sources_are_refused(tmp_path: Path, source: str | None, said: str | None):
     roster = await on_call.roster(Settings(home=tmp_path, on_call=source), SUNDAY)

@@ -122,3 +122,30 @@ async def test_how_long_it_took(store: CaseStore, case: Case):
     assert (whole.to_close, whole.worked, whole.breached) == (18060, 18060, True)
     assert (rows["tasks"].count, rows["tasks"].close_median, rows["tasks"].worked_p90) == (1, 3000, 1200)
     assert (rows["cases"].count, rows["cases"].closed, rows["cases"].breached) == (1, 1, 1)
+    assert (whole.to_acknowledge, rows["cases"].mtta, rows["cases"].mttr) == (300, 300, 18060)
+    assert (rows["tasks"].mtta, rows["tasks"].mttr, rows["tasks"].worked_mean) == (300, 3000, 1200)
+
+
+async def test_the_mean_is_moved_by_what_the_median_is_not(store: CaseStore, case: Case):
+    """MTTA and MTTR, of tasks by severity; what is not closed counts in neither."""
+    async with store.transaction() as tx:
+        ada = await find.person(tx, "ada")
+        await cases.cancel(tx, await find.case(tx, case.id), "another test's", by=ENGINE, at=NOW)
+        loaded = loads(
+            "sop: mean\nversion: 1\ntitle: Mean\nstages:\n  - key: s\n    title: S\n    tasks:\n"
+            + "".join(f'      - {{key: t{n}, title: T, owner: "user:ada"}}\n' for n in range(4))
+        )
+        mean = await cases.open_case(tx, loaded, "Mean", by=ENGINE, at=NOW)
+        for n, minutes in enumerate((10, 20, 90, None)):
+            task = await find.task_of(tx, mean, f"t{n}")
+            await tasks.ask(tx, task, parameters=None, due_at=None, by=ENGINE, at=NOW)
+            if minutes:
+                await tasks.acknowledge(tx, task, ada, via="cli", by=ENGINE, at=NOW + minutes // 10 * MINUTE)
+                done = {"form_values": {}, "note": None, "signed_by": ada, "via": "cli", "by": ENGINE}
+                await tasks.complete(tx, task, **done, at=NOW + minutes * MINUTE)
+    async with store.reading() as tx:
+        rows = {row.what: row for row in await views.times(tx) if row.sop == "mean"}
+    of_tasks = rows["tasks"]
+    assert (of_tasks.count, of_tasks.closed, of_tasks.mtta, of_tasks.acknowledge_median) == (4, 3, 240, 120)
+    assert (of_tasks.mttr, of_tasks.close_median, of_tasks.close_p90) == (2400, 1200, 4560)
+    assert (rows["cases"].mtta, rows["cases"].mttr, rows["cases"].closed) == (60, None, 0)

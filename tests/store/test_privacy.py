@@ -14,15 +14,30 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, select
 
-from case_store import cases, evidence, find, notes, outbox, privacy, tasks, views
+from case_store import alerts, cases, deadlines, evidence, find, links, notes, outbox, privacy, questions, tasks, views
 from case_store.actor import Actor
+from case_store.alert_formats import ParsedAlert
 from case_store.audit import bundle, commitments, fold, private, sequencer, verifier
 from case_store.audit.checkpoints import Signer
 from case_store.audit.merkle import leaf_hash
 from case_store.blobs import Blobs
-from case_store.models import AuditEvent, AuditPrivate, Note, NoteRevision, OutboxEntry, Person
+from case_store.links import LinkKeys
+from case_store.models import (
+    Alert,
+    AnswerLink,
+    Approval,
+    AuditEvent,
+    AuditPrivate,
+    Note,
+    NoteRevision,
+    OutboxEntry,
+    Person,
+    Question,
+)
 from case_store.store import CaseStore, Tx
+from sop.loader import loads
 from tests.store import forging, world
+from tests.store.busy import Busy
 from tests.store.conftest import Sql
 from tests.store.world import ENGINE, LATER, NOW, SYSTEM, World
 
@@ -300,6 +315,120 @@ class TestErasingContent:
             commitments.pseudonym(first.id),
         ]
         assert await differences(store) == []
+
+    async def test_that_came_after_an_erasure_is_due_again(self, store: CaseStore):
+        drill, later = await worked(store), NOW + timedelta(days=9)
+
+        async def erase_it() -> int:
+            async with store.transaction() as tx:
+                return (await privacy.erase_case(tx, await find.case(tx, 1), basis="old", by=SYSTEM, at=LATER)).rows
+
+        async def due() -> list[int]:
+            async with store.reading() as tx:
+                return [one.number for one in await privacy.due(tx, later)]
+
+        await erase_it()
+        assert (await due(), await erase_it()) == ([], 0)
+        async with store.transaction() as tx:
+            await notes.add(tx, await find.case(tx, 1), "Anna again.", author=ENGINE, by=ENGINE, at=LATER)
+        assert (await due(), await erase_it(), await due()) == ([1], 1, [])
+        async with store.transaction() as tx:
+            await cases.reopen(tx, await find.case(tx, 1), "Anna was right.", by=ENGINE, at=LATER)
+            await cases.cancel(tx, await find.case(tx, 1), "Anna.", by=ENGINE, at=LATER)
+        assert (await due(), await erase_it() > 0, await due()) == ([1], True, [])
+        assert await differences(store) == []
+        assert drill.case.number == 1
+
+    async def test_of_an_alert_without_a_case(self, store: CaseStore):
+        blobs = Blobs(store.blobs)
+        alert = ParsedAlert("wazuh", "1", "Anna logged in", "low", "3", None, None, {"user": "anna"})
+
+        async def received(content: bytes) -> Alert:
+            async with store.transaction() as tx:
+                return (await alerts.receive(tx, alert, content, blobs, by=SYSTEM, at=NOW))[0]
+
+        async def erased() -> tuple[str, ...]:
+            async with store.transaction() as tx:
+                (one,) = await privacy.due_alerts(tx, LATER)
+                return (await privacy.erase_alert(tx, one, basis="old", by=SYSTEM, at=LATER)).files
+
+        first = await received(b"anna")
+        async with store.reading() as tx:
+            assert await privacy.due_alerts(tx, NOW) == []
+        assert await erased() == (sha256(b"anna").hexdigest(),)
+        async with store.reading() as tx:
+            assert await privacy.due_alerts(tx, LATER) == []
+            found = await find.alert(tx, first.id)
+            assert (found.title, found.fields) == (commitments.pseudonym(first.id), {})
+            assert await tx.session.scalar(select(func.count()).select_from(AuditPrivate)) == 0
+        await received(b"anna")  # the same again: its bytes are there again, and due again
+        assert await erased() == (sha256(b"anna").hexdigest(),)
+        assert await differences(store) == []
+
+    async def test_of_a_task_takes_what_was_approved_and_asked(self, store: CaseStore):
+        drill = await world.build(store)
+        keys = LinkKeys(("an-old-key-of-32-characters-or-more",))
+        async with store.transaction() as tx:
+            task = await world.task(tx, drill, "block")
+            await tasks.ask(tx, task, parameters={"url": "anna"}, due_at=None, by=ENGINE, at=NOW)
+            lasts = timedelta(hours=1)
+            await links.mint(tx, task, drill.mia, "email", keys=keys, lasts=lasts, by=ENGINE, at=NOW)
+            await questions.asked(tx, task, 1, "run", reason="anna", at=NOW, parameters_sha256="a" * 64)
+            signed = {"signed_by": drill.mia, "via": "cli", "by": ENGINE, "at": NOW}
+            await tasks.approve(tx, task, note=None, **signed)
+            await links.revoke(tx, task, "anna", by=ENGINE, at=NOW)
+        async with store.transaction() as tx:
+            task = await world.task(tx, drill, "block")
+            digest = tasks.parameters_sha256({"url": "anna"})
+            assert digest not in "\n".join(await bodies(store))
+            await privacy.redact(tx, drill.case, task.id, basis="asked", by=SYSTEM, at=LATER)
+        async with store.reading() as tx:
+            for kind in (Approval, AnswerLink):
+                (row,) = (await tx.session.scalars(select(kind))).all()
+                assert row.parameters_sha256 == commitments.pseudonym(row.id)
+            (question,) = (await tx.session.scalars(select(Question))).all()
+            assert (question.reason, question.parameters_sha256) == (None, None)
+            about = set(await tx.session.scalars(select(AuditPrivate.about_type)))
+        assert about == {"case", "person"}
+        assert await differences(store) == []
+
+    async def test_of_a_case_takes_how_a_deadline_was_met(self, store: CaseStore):
+        sop = loads(world.SOP_TEXT.replace("sop: drill\n", "sop: drill\ndeadlines: [{name: Law, after: 72h}]\n"))
+        async with store.transaction() as tx:
+            case = await cases.open_case(tx, sop, "Watched", by=ENGINE, at=NOW)
+            made = await world.people(tx)
+            await deadlines.meet(tx, case, "law", "Anna told them", person=made["ada"], by=ENGINE, at=NOW)
+            await cases.cancel(tx, case, "over", by=ENGINE, at=NOW)
+        async with store.transaction() as tx:
+            await privacy.erase_case(tx, await find.case(tx, 1), basis="old", by=SYSTEM, at=LATER)
+        async with store.reading() as tx:
+            assert (await deadlines.of_case(tx, case, "Law")).how is None
+        assert await differences(store) == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whatever_was_done_erasures_reach_all_of_it(store: CaseStore, seed: int):
+    """No value stays disclosed that neither the erasure of its case or alert nor that of its person takes away."""
+    drill = await world.build(store)
+    life = Busy(store, drill, seed)
+    life.verbs = tuple(verb for verb in Busy.verbs if verb not in {Busy.erase, Busy.end})
+    for number in range(80):
+        await life.step(number)
+    async with store.transaction() as tx:
+        for number in await find.case_numbers(tx):
+            case = await find.case(tx, number)
+            await cases.cancel(tx, case, "Over.", by=ENGINE, at=LATER)
+            await privacy.erase_case(tx, case, basis="old", by=ENGINE, at=LATER)
+    async with store.transaction() as tx:
+        for alert in await privacy.due_alerts(tx, LATER + timedelta(days=1)):
+            await privacy.erase_alert(tx, alert, basis="old", by=ENGINE, at=LATER)
+    async with store.reading() as tx:
+        assert set(await tx.session.scalars(select(AuditPrivate.about_type))) <= {"person"}
+    for person in (drill.ada, drill.bob, drill.mia, drill.max, drill.eve):
+        await erase(store, person)
+    async with store.reading() as tx:
+        assert await tx.session.scalar(select(func.count()).select_from(AuditPrivate)) == 0
+    assert await differences(store) == []
 
 
 class TestTheDatabase:

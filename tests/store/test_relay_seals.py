@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select
 
-from case_store.audit import keys, rotation, sequencer
+from case_store.audit import keys, log_keys, rotation, sequencer
 from case_store.blobs import Blobs
-from case_store.models import AuditPending
+from case_store.errors import StoreUnavailable
+from case_store.models import AuditKey, AuditPending
 from case_store.settings import Settings
-from case_store.store import CaseStore
+from case_store.store import CaseStore, Tx
 from flows.clock import now
 from flows.relay import seal
 from flows.relay.seal import seal_events
@@ -74,6 +76,32 @@ async def test_with_another_key_it_leaves_sealing_to_others_until_it_has_the_rig
         shutil.copy(right / keys.PRIVATE, wrong / keys.PRIVATE)
         await until(lambda: everything_sealed(store))
     assert keys.public_key(wrong) == keys.public_key(right)
+
+
+async def test_a_database_that_is_away_while_it_waits_for_the_right_key_does_not_end_it(
+    store: CaseStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    await note(store, "a")
+    await sequencer.seal(store, keys.load_or_create(right), now())
+    keys.load_or_create(wrong)
+    await note(store, "a")
+    current, away = log_keys.current, iter(range(3))
+
+    async def restarting(tx: Tx) -> AuditKey | None:
+        if next(away, None) is not None:
+            raise StoreUnavailable("the database restarts")
+        return await current(tx)
+
+    monkeypatch.setattr(seal, "log_keys", SimpleNamespace(current=restarting))
+
+    async def said() -> bool:
+        return sum("the database restarts" in one.message for one in caplog.records) == 3
+
+    async with relay(store, wrong):
+        await until(said)
+        shutil.copy(right / keys.PRIVATE, wrong / keys.PRIVATE)
+        await until(lambda: everything_sealed(store))
 
 
 async def test_it_goes_on_with_the_new_key_after_a_change(store: CaseStore, tmp_path: Path):

@@ -18,6 +18,7 @@ import pytest
 from case_store import find
 from case_store.audit import bundle, keys, sequencer, status, timestamps, verifier
 from case_store.audit.checkpoints import Checkpoint, Signer
+from case_store.audit.merkle import EMPTY_ROOT
 from case_store.audit.timestamps import TimestampRefused
 from case_store.blobs import Blobs
 from case_store.errors import TimestampSettingRefused
@@ -94,6 +95,26 @@ async def test_the_newest_checkpoint_is_stamped_once_and_then_left_alone(party: 
     assert newest is not None
     assert newest[1] == 3
     assert abs(newest[0].at - before) < timedelta(seconds=5)
+
+
+async def test_the_empty_log_is_not_stamped(party: Party):
+    await sequencer.seal(party.own.store, party.signer, NOW)
+    async with party.own.store.reading() as tx:
+        assert await timestamps.due(tx, NOW, timedelta(hours=1)) is None
+    assert not await party.stamp()
+    await party.seal(1)
+    assert await party.stamp()
+
+
+async def test_a_stamp_of_the_empty_log_is_the_beginning_of_every_log(party: Party, tmp_path: Path):
+    """Such stamps were asked for once."""
+    await party.seal(5)
+    out = await party.write(tmp_path / "out.zip")
+    empty = party.signer.sign_at(Checkpoint(party.signer.name, 0, EMPTY_ROOT).text(), int(NOW.timestamp()))
+    stamp = party.authority.stamp(timestamps.request_for(empty).as_bytes())
+    files = {"timestamp.txt": empty.encode(), "timestamp.tsr": stamp, "timestamp-proof.json": b"[]"}
+    assert party.verdict(_with(out, files))[0] == 0
+    assert party.verdict(_with(out, {**files, "timestamp-proof.json": b'["00"]'}))[0] == verifier.CODES["forked"]
 
 
 async def test_what_has_grown_is_due_again_after_a_while_and_what_has_not_is_not(party: Party):
@@ -199,9 +220,9 @@ async def test_whatever_is_changed_about_the_stamp_is_found(party: Party, tmp_pa
 def _with(bundle_file: Path, instead: dict[str, bytes], leave_out: str = "") -> Path:
     changed = bundle_file.with_name("changed.zip")
     with ZipFile(bundle_file) as old, ZipFile(changed, "w") as new:
-        for name in old.namelist():
+        for name in {**dict.fromkeys(old.namelist()), **instead}:
             if name != leave_out:
-                new.writestr(name, instead.get(name, old.read(name)))
+                new.writestr(name, instead[name] if name in instead else old.read(name))
     return changed
 
 

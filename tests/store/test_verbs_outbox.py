@@ -72,14 +72,6 @@ async def test_an_sms_only_when_it_is_urgent(store: CaseStore, severity: str, ch
     assert {recipient for channel, recipient in found if channel == "email"} == {drill.ada.id, drill.bob.id}
 
 
-async def test_whoever_has_no_address_gets_no_message(store: CaseStore):
-    drill = await world.build(store)
-    async with store.transaction() as tx:
-        await tasks.reassign(tx, await world.task(tx, drill, "report"), drill.eve, by=SYSTEM, at=NOW)
-        await ask(tx, drill)
-    assert await entries(store) == []
-
-
 async def test_the_facts_of_a_message_are_those_the_templates_ask_for(store: CaseStore):
     await promised(store)
     (entry,) = await entries(store)

@@ -14,7 +14,7 @@ from case_store.models import Case
 from case_store.people import parse_csv
 from case_store.refusals import NotFound
 from case_store.store import CaseStore, Tx
-from sop.conditions import evaluate, value
+from sop.conditions import evaluate, roots, value
 from tests.store import world
 from tests.store.world import ENGINE, LATER, NOW, SYSTEM, World
 
@@ -258,6 +258,14 @@ async def test_what_nobody_answered_is_there_and_empty(store: CaseStore):
     assert evaluate("tasks.confirm.verdict == null && tasks.look_around.note == null", seen)
     assert evaluate('tasks.sign_off.state == "waiting" && tasks.block.decision != "approved"', seen)
     assert evaluate("alert.raw == null && !has(alert.raw) && !has(alert.fields.rule)", seen)
+
+
+async def test_only_what_is_named_is_read(store: CaseStore):
+    drill = await lived(store)
+    async with store.reading() as tx:
+        whole = await scope.of_case(tx, drill.case)
+        part = await scope.of_case(tx, drill.case, roots('has(alert.raw) && observables.first("ip") != null', None))
+    assert part == {"alert": whole["alert"], "observables": whole["observables"]}
 
 
 async def test_a_named_owner_is_seen_by_handle(store: CaseStore):

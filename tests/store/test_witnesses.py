@@ -16,7 +16,7 @@ from sqlalchemy import select
 from case_store import audit
 from case_store.audit import bundle, keys, rotation, sequencer, status, verifier, witnesses
 from case_store.audit.checkpoints import Checkpoint, Signer, VerifierKey, witnessed
-from case_store.audit.witness import PATH, Seen
+from case_store.audit.witness import PATH, LogKeys, Request, Seen
 from case_store.audit.witness_memory import Memory, load_or_create_key
 from case_store.audit.witnesses import Witness
 from case_store.blobs import Blobs
@@ -192,6 +192,22 @@ async def test_an_odd_answer_confirms_and_contradicts_nothing(party: Party, code
     await runner.cleanup()
 
 
+@pytest.mark.parametrize("seconds", [2**64 - 1, 2**63, 253_402_300_800])
+async def test_a_time_that_no_calendar_has_confirms_nothing_and_ends_nobody(party: Party, seconds: int):
+    """The witness's own key signs it."""
+    honest = party.memory.confirm
+
+    def confirm(request: Request, log_keys: LogKeys, _at: int) -> tuple[Checkpoint, str]:
+        checkpoint, _ = honest(request, log_keys, 1)
+        return checkpoint, party.memory._signer.cosign(request.note, seconds)
+
+    party.memory.confirm = confirm  # type: ignore[method-assign]
+    await party.seal()
+    await party.ask()
+    assert "no calendar" in party.asked.trouble
+    assert await party.cosignatures() == []
+
+
 @pytest.mark.parametrize(
     ("size", "root", "what"),
     [(9, bytes(32), "the end of the log is gone"), (3, bytes(32), "another tree"), (2, bytes(32), "not the beginning")],
@@ -278,6 +294,15 @@ class TestTheStatus:
                 found = await status.read(tx, [party.asked.witness], NOW + timedelta(seconds=later))
             assert (found.waiting, found.delay, len(found.faults())) == (2, timedelta(seconds=later), faults)
         assert found.unwitnessed() == [party.key.name]
+
+    async def test_of_a_log_that_was_signed_in_the_future(self, party: Party):
+        await party.seal(5)
+        await note(party.own.store, "a", 1)
+        for earlier, told in ((4, 0), (6, 1)):
+            async with party.own.store.reading() as tx:
+                found = await status.read(tx, [], NOW - timedelta(minutes=earlier))
+            assert [one for one in found.faults() if "in the future" in one] == found.faults()
+            assert len(found.faults()) == told
 
     async def test_of_a_log_that_never_signed(self, store: CaseStore):
         async with store.reading() as tx:

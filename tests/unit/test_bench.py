@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TINY = {
     "audit": ["--rounds", "1", "--seconds", "0.1", "--events", "50", "--database", "sqlite"],
+    "escalation": ["--tasks", "400", "--database", "sqlite"],
     "export": ["--events", "300", "--database", "sqlite"],
     "verify": ["--events", "300", "--replayed", "30"],
 }

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "requirements" / "requirements.txt"
 DEVELOPMENT = ROOT / "requirements" / "requirements-dev.txt"
 # What comes along with a dependency that is declared, in the version that it needs.
-COMES_ALONG = {"pydantic-core": "pydantic", "ruamel-yaml-clib": "ruamel.yaml"}
+COMES_ALONG = {"pydantic-core": "pydantic", "ruamel-yaml-clib": "ruamel.yaml", "websockets": "prefect"}
 # Stand-ins for tests, shipped with the product; they need what development needs.
 FOR_TESTS = ROOT / "notifiers" / "testing"
 # Dependencies that no file of ours imports, each with its reason.

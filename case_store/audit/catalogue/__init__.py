@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from case_store.audit.catalogue import answers, cases, content, installation, messages, people, tasks
-from case_store.audit.catalogue.kinds import Fact, Kind, kind
+from case_store.audit.catalogue.kinds import OTHER, Fact, Kind, Sense, kind
 from case_store.audit.commitments import Personal, says_nothing
 from case_store.errors import NotCatalogued
 
-__all__ = ["AREAS", "Fact", "Kind", "add", "kind", "known", "require"]
+__all__ = ["AREAS", "Fact", "Kind", "add", "kind", "known", "require", "sense_of"]
 
 AREAS: Final[Mapping[str, tuple[Kind, ...]]] = {
     "Cases and stages": cases.KINDS,
@@ -46,6 +46,12 @@ def known() -> frozenset[str]:
     return frozenset(_KNOWN)
 
 
+def sense_of(event_type: str) -> Sense:
+    """Return what kind of change a kind of event is and how it went; of one that is not here nobody knows."""
+    found = _KNOWN.get(event_type)
+    return OTHER.unknown if found is None else found.sense
+
+
 def require(event_type: str, row: str | None, stream: str, facts: Mapping[str, object]) -> None:
     """Refuse an event that is not as the catalogue says.
 
@@ -57,7 +63,8 @@ def require(event_type: str, row: str | None, stream: str, facts: Mapping[str, o
 
     Raises:
         NotCatalogued: Its type is unknown, it has an unknown fact, is about another kind of row, goes to another kind
-            of stream, or a fact is personal and not marked as such, or the other way round.
+            of stream, or a fact is personal and not marked as such, or the other way round, or marked as about a row
+            that no erasure reaches.
     """
     found = _KNOWN.get(event_type)
     if found is None:
@@ -76,6 +83,8 @@ def _require_marked(event_type: str, fact: Fact, value: object) -> None:
     if isinstance(value, Personal):
         if fact.personal == "no":
             raise NotCatalogued(f"{event_type}: the fact {fact.name!r} is not personal, but marked so")
+        if value.about[0] not in content.ERASED:
+            raise NotCatalogued(f"{event_type}: {fact.name!r} is about a row of {value.about[0]}, which nothing erases")
     elif fact.personal == "yes" and not says_nothing(value):
         raise NotCatalogued(f"{event_type}: the fact {fact.name!r} is personal, but not marked so")
 

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from case_store.audit.catalogue.kinds import COUNT, FLAG, ID, LIST, MAP, SHA256, TEXT, TIME, Fact, Kind, kind
+from case_store.audit.catalogue.kinds import (
+    COUNT,
+    CREATE,
+    DELETE,
+    FLAG,
+    ID,
+    LIST,
+    MAP,
+    OTHER,
+    READ,
+    SHA256,
+    TEXT,
+    TIME,
+    UPDATE,
+    Fact,
+    Kind,
+    kind,
+)
 
 _SINK: Final = Fact("sink", TEXT, "The sink: what goes there, and its name.")
 _CURSOR: Final = Fact("cursor", COUNT, "How many events or checkpoints it has got.")
@@ -23,6 +40,7 @@ _SOP: Final = (
 KINDS: Final[tuple[Kind, ...]] = (
     kind(
         "audit.exported",
+        READ,
         "Events were exported.",
         Fact("scope", TEXT, "`all`, or `case`."),
         Fact("case", COUNT, "The number of the case."),
@@ -33,16 +51,20 @@ KINDS: Final[tuple[Kind, ...]] = (
         Fact("left_out", COUNT, "How many streams are not in it, because they are restricted to others."),
         Fact("personal", FLAG, "Whether personal values are in it."),
         Fact("report", SHA256, "The hash of the report in a bundle."),
+        Fact("evidence", FLAG, "Whether the files of evidence are in a bundle."),
+        Fact("disclosures", COUNT, "How many personal values of events before this one are in a bundle."),
         streams=("case", "system"),
     ),
     kind(
         "audit.export_resumed",
+        READ,
         "An export that was interrupted goes on.",
         Fact("export", ID, "The event of the export."),
         streams=("case", "system"),
     ),
     kind(
         "audit.key_changed",
+        UPDATE,
         "The log got a new key, which the old one named.",
         Fact("old", TEXT, "The public key before."),
         Fact("new", TEXT, "The public key that signs from now on."),
@@ -50,16 +72,18 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
     kind(
         "audit.contradicted",
+        OTHER.failed,
         "A witness does not recognise the log: somebody changed it, here or there.",
         Fact("witness", TEXT, "The witness's public key."),
         Fact("what", TEXT, "What it said."),
         Fact("size", COUNT, "How many events the tree had that it was asked about."),
     ),
-    kind("audit.sink_added", "Events or checkpoints go to a new sink.", *_ADDRESS, _CURSOR),
-    kind("audit.sink_changed", "A sink has another address.", *_ADDRESS, _CURSOR),
-    kind("audit.sink_removed", "Nothing goes to a sink any more.", _SINK, _CURSOR),
+    kind("audit.sink_added", CREATE, "Events or checkpoints go to a new sink.", *_ADDRESS, _CURSOR),
+    kind("audit.sink_changed", UPDATE, "A sink has another address.", *_ADDRESS, _CURSOR),
+    kind("audit.sink_removed", DELETE, "Nothing goes to a sink any more.", _SINK, _CURSOR),
     kind(
         "audit.sink_rewound",
+        UPDATE,
         "Somebody had a sink get events once more.",
         _SINK,
         Fact("from", COUNT, "How many events it had got."),
@@ -67,6 +91,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
     kind(
         "config.changed",
+        UPDATE,
         "A process started with other settings than the last ones on record.",
         Fact("process", TEXT, "What started: serve, relay or worker."),
         Fact("settings", MAP, "All settings that may be shown, by name; durations in seconds."),
@@ -75,17 +100,19 @@ KINDS: Final[tuple[Kind, ...]] = (
         Fact("changed", LIST, "The names of those that changed; empty the first time."),
         Fact("before", MAP, "What those of them were that may be shown."),
     ),
-    kind("sop.added", "The installation has an SOP that it did not have.", *_SOP),
+    kind("sop.added", CREATE, "The installation has an SOP that it did not have.", *_SOP),
     kind(
         "sop.changed",
+        UPDATE,
         "An SOP of the installation has other words.",
         *_SOP,
         Fact("before", SHA256, "The hash of its words before."),
     ),
-    kind("sop.pinned", "The words of an SOP were kept for good, because a case was bound to them.", *_SOP),
-    kind("sop.deployed", "The engine was given an SOP in words that it did not have.", *_SOP),
+    kind("sop.pinned", CREATE, "The words of an SOP were kept for good, because a case was bound to them.", *_SOP),
+    kind("sop.deployed", UPDATE, "The engine was given an SOP in words that it did not have.", *_SOP),
     kind(
         "run.state",
+        OTHER,
         "A run of the engine entered a state.",
         Fact("run_kind", TEXT, "What kind of run: flow-run or task-run."),
         Fact("run_id", ID, "The run's id in Prefect."),

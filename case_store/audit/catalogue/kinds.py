@@ -18,8 +18,41 @@ TIME: Final = "time (RFC 3339)"
 SHA256: Final = "SHA-256 (hexadecimal)"
 
 IsPersonal = Literal["no", "yes", "sometimes"]
+Change = Literal["create", "read", "update", "delete", "begin", "end", "suspend", "resume", "login", "other"]
+Outcome = Literal["success", "failure", "unknown"]
 
 _TYPE: Final = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """What a kind of event means to those who know nothing of cases: what kind of change it is, and how it went."""
+
+    change: Change
+    outcome: Outcome = "success"
+
+    @property
+    def failed(self) -> Sense:
+        """The same change, which somebody wanted and did not get."""
+        return Sense(self.change, "failure")
+
+    @property
+    def unknown(self) -> Sense:
+        """The same change, of which nobody knows yet how it went."""
+        return Sense(self.change, "unknown")
+
+
+CREATE: Final = Sense("create")
+READ: Final = Sense("read")
+UPDATE: Final = Sense("update")
+DELETE: Final = Sense("delete")
+BEGIN: Final = Sense("begin")
+END: Final = Sense("end")
+SUSPEND: Final = Sense("suspend")
+RESUME: Final = Sense("resume")
+LOGIN: Final = Sense("login")
+"""Somebody shows who they are, by what only they were sent."""
+OTHER: Final = Sense("other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +78,7 @@ class Kind:
 
     Attributes:
         type: Its name, `thing.happened`.
+        sense: What kind of change it is and how it went, where the event itself says no more (see `formats.meaning`).
         meaning: What has happened when there is such an event: one sentence.
         about: The kinds of row that its entity may be; empty when it is about no row and only its facts tell.
         streams: The streams that it may go to: `case`, `person`, `system`.
@@ -52,6 +86,7 @@ class Kind:
     """
 
     type: str
+    sense: Sense
     meaning: str
     about: frozenset[str]
     streams: frozenset[str]
@@ -59,12 +94,19 @@ class Kind:
 
 
 def kind(
-    event_type: str, meaning: str, /, *facts: Fact, about: str | Iterable[str] = (), streams: str | Iterable[str] = ()
+    event_type: str,
+    sense: Sense,
+    meaning: str,
+    /,
+    *facts: Fact,
+    about: str | Iterable[str] = (),
+    streams: str | Iterable[str] = (),
 ) -> Kind:
     """Describe a kind of event.
 
     Args:
         event_type: Its name, `thing.happened`.
+        sense: What kind of change it is, and how it went.
         meaning: What has happened, in one sentence.
         facts: What its facts may be.
         about: The kinds of row that it may be about; none when it only has facts.
@@ -81,7 +123,7 @@ def kind(
         raise ValueError(f"{event_type} has a fact twice")
     rows = _all(about)
     default = ("person" if rows == {"person"} else "case") if rows else "system"
-    return Kind(event_type, meaning, rows, _all(streams or default), MappingProxyType(named))
+    return Kind(event_type, sense, meaning, rows, _all(streams or default), MappingProxyType(named))
 
 
 def _all(names: str | Iterable[str]) -> frozenset[str]:

@@ -17,6 +17,16 @@ Each event also says who did it (`actor`), when (`ts`), about which row (`entity
 at which place of which stream (`stream`, `seq`, `prev`). `changes` holds each column of the row that changed, as it was
 and as it is. A *personal* value is on record as a commitment; [erasing](../howto/erase.md) takes the value away.
 Any fact may be null, or absent where there is nothing to say.
+
+Nobody logs in to Casewright: at the command line people say who they are, in the Prefect UI they say who signs. What
+stands for log-ins is on record as `answer_link.opened`, `answer_link.used`, `answer_link.refused` and
+`answer_link.unknown` (who came by a link), and as `code.sent`, `code.verified`, `code.wrong` and `code.refused` (who
+showed that a code was sent to them). Visits to links are counted by the hour, so that a scanner does not fill the
+record. `case.read` and `access.refused` say who looked at a restricted case and who may not. SIEMs get links and
+codes as authentication, failures as failures.
+
+*Change* and *outcome* are what other formats say of a kind; where the event itself knows better (`run.state`,
+`execution.ended`, `notification.tested`, `deadline.met`) they say that.
 """
 
 
@@ -35,7 +45,8 @@ def _areas() -> Iterator[str]:
 def _kind(kind: Kind) -> Iterator[str]:
     about = f"About a row: {_listed(kind.about)}." if kind.about else "About no row."
     yield f"### `{kind.type}`\n"
-    yield f"{kind.meaning} {about} Stream: {_listed(kind.streams)}.\n"
+    sense = f"Change: {kind.sense.change}, outcome: {kind.sense.outcome}."
+    yield f"{kind.meaning} {about} Stream: {_listed(kind.streams)}. {sense}\n"
     if kind.facts:
         yield "| fact | form | personal | meaning |"
         yield "|---|---|---|---|"

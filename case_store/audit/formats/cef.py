@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from case_store.audit.catalogue.kinds import Outcome
 from case_store.audit.formats import meaning
 from case_store.audit.formats.record import Format, Record
 from case_store.audit.formats.values import PRODUCT, as_json, cut, milliseconds, product_version, text, visible
 
-_SEVERITY: Final[dict[meaning.Outcome, int]] = {"success": 3, "unknown": 5, "failure": 6}  # of 0 to 10
+_SEVERITY: Final[dict[Outcome, int]] = {"success": 3, "unknown": 5, "failure": 6}  # of 0 to 10
 _MOST_CUSTOM: Final = 4000
 _MOST_MESSAGE: Final = 1023
 _IN_HEADER: Final = re.compile(r"[\\|]")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from case_store.audit.catalogue.kinds import Change
 from case_store.audit.formats import meaning
 from case_store.audit.formats.record import Format, Record
 from case_store.audit.formats.values import as_json, json_line, product_version
@@ -14,6 +15,7 @@ from case_store.audit.formats.values import as_json, json_line, product_version
 VERSION: Final = "8.17.0"
 CATEGORIES: Final = {
     "audit": "api",
+    "code": "authentication",
     "evidence": "file",
     "execution": "process",
     "person": "iam",
@@ -22,11 +24,16 @@ CATEGORIES: Final = {
 }
 """`event.category` by what an event is about; for all else, cases and tasks too, `configuration`: they have none."""
 
-TYPES: Final[dict[str, dict[meaning.Change, str]]] = {
+TYPES: Final[dict[str, dict[Change, str]]] = {
     "configuration": {"create": "creation", "read": "access", "delete": "deletion", "other": "info"},
     "file": {"create": "creation", "read": "access", "delete": "deletion", "other": "info"},
     "iam": {"create": "creation", "read": "info", "delete": "deletion", "other": "info"},
     "process": {"create": "start", "read": "access", "begin": "start", "end": "end", "other": "info"},
+    "authentication": {
+        **dict.fromkeys(("create", "read", "update", "delete", "begin", "suspend", "resume", "other"), "info"),
+        "login": "start",
+        "end": "end",
+    },
     "api": {"create": "creation", "read": "access", "delete": "deletion", "other": "info"},
 }
 """`event.type` by the category and the kind of change; `change` for all else."""
@@ -56,6 +63,7 @@ def document(record: Record) -> dict[str, Any]:
 
 def _event(record: Record) -> dict[str, Any]:
     category = CATEGORIES.get(record.type.partition(".")[0], "configuration")
+    category = "authentication" if meaning.change(record) == "login" else category
     made = {
         "kind": "event",
         "category": [category],

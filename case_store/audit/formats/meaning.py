@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Final
 
+from case_store.audit import catalogue
+from case_store.audit.catalogue.kinds import Change, Outcome
 from case_store.audit.formats.record import Record
 from case_store.audit.formats.values import text
 
-Outcome = Literal["success", "failure", "unknown"]
-Change = Literal["create", "read", "update", "delete", "begin", "end", "suspend", "other"]
-
-_HAPPENED: Final[dict[Change, str]] = {
-    "create": "added attached imported kept opened pinned planned received",
-    "read": "disclosed exported listed read shown viewed",
-    "update": "applied assigned changed condition_met deployed edited export_resumed held linked overdue raw_kept"
-    " reassigned released repeated retried revised taken_over",
-    "delete": "deleted disposed erased removed",
-    "begin": "reopened resumed running started",
-    "end": "approved cancelled closed completed done ended failed finished given_up not_applicable rejected skipped"
-    " unknown_outcome",
-}
-_CHANGES: Final[dict[str, Change]] = {one: kind for kind, all_ in _HAPPENED.items() for one in all_.split()}
-_OPENED_FOR_WORK: Final = frozenset({"stage.opened", "task.opened"})
 _RUN_STATES: Final[dict[str, Change]] = {
     "SCHEDULED": "create",
     "RUNNING": "begin",
@@ -30,30 +17,30 @@ _RUN_STATES: Final[dict[str, Change]] = {
     **dict.fromkeys(("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), "end"),
 }
 _SHA256: Final = re.compile("[0-9a-f]{64}")
-_FAILED: Final = frozenset({"execution.given_up", "notification.failed", "task.failed"})
-_UNKNOWN: Final = frozenset({"notification.postponed", "notification.unknown", "task.unknown_outcome"})
-_OUTCOMES: Final[dict[str, Outcome]] = {
-    **dict.fromkeys(("failed", "FAILED", "CRASHED"), "failure"),
-    **dict.fromkeys(("unknown", "CANCELLED"), "unknown"),
-}
+_FAILURE, _UNKNOWN = ("failed", "FAILED", "CRASHED", "permanent"), ("unknown", "CANCELLED", "temporary")
+_OUTCOMES: Final[dict[str, Outcome]] = {**dict.fromkeys(_FAILURE, "failure"), **dict.fromkeys(_UNKNOWN, "unknown")}
 
 
 def change(record: Record) -> Change:
-    """Return what kind of change it was: by what happened, for an engine's run by its new state; else `other`."""
+    """Return what kind of change it was: by the catalogue, for an engine's run by its new state."""
     if record.type == "run.state":
         return _RUN_STATES.get(text(record.fact("state_type")), "other")
-    if record.type in _OPENED_FOR_WORK:
-        return "begin"
-    return _CHANGES.get(record.type.partition(".")[2], "other")
+    return catalogue.sense_of(record.type).change
 
 
 def outcome(record: Record) -> Outcome:
-    """Return how it went; an event that tells of no failure is a success."""
-    if record.type in _FAILED:
-        return "failure"
-    if record.type in _UNKNOWN:
-        return "unknown"
-    told = record.after("outcome") if record.type == "execution.ended" else record.fact("state_type")
+    """Return how it went: as the event says it where its kind does not, else by the catalogue."""
+    match record.type:
+        case "execution.ended":
+            told = record.after("outcome")
+        case "run.state":
+            told = record.fact("state_type")
+        case "notification.tested":
+            told = record.fact("outcome")
+        case "deadline.met":
+            told = "failed" if record.fact("late") is True else None
+        case _:
+            return catalogue.sense_of(record.type).outcome
     return _OUTCOMES.get(text(told), "success")
 
 

@@ -5,6 +5,7 @@
 | `case.*` | Incident Finding (2005) |
 | `person.*` | Account Change (3001); User Access Management (3005) where roles change |
 | `evidence.*` | File Hosting Activity (6006) |
+| `code.*`, and links that were opened, used, refused or unknown | Authentication (3002) |
 | `audit.*`, and whatever was read or exported | API Activity (6003) |
 | all else, events of kinds that are not known here too | Entity Management (3004) |
 
@@ -18,16 +19,17 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from case_store.audit.formats import meaning
-from case_store.audit.formats.ocsf_classes import account, api, entity, incident, stored_file, user_of
+from case_store.audit.formats.ocsf_classes import account, api, entity, incident, login, stored_file, user_of
 from case_store.audit.formats.record import Format, Record
 from case_store.audit.formats.values import PRODUCT, cut, json_line, milliseconds, product_version, shown
 
 VERSION: Final = "1.8.0"
-INCIDENT, ACCOUNT, ACCESS, ENTITY, API, FILE = 2005, 3001, 3005, 3004, 6003, 6006
+INCIDENT, ACCOUNT, LOGIN, ACCESS, ENTITY, API, FILE = 2005, 3001, 3002, 3005, 3004, 6003, 6006
 _CLASSES: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
     {
         INCIDENT: ("Incident Finding", "Findings"),
         ACCOUNT: ("Account Change", "Identity & Access Management"),
+        LOGIN: ("Authentication", "Identity & Access Management"),
         ENTITY: ("Entity Management", "Identity & Access Management"),
         ACCESS: ("User Access Management", "Identity & Access Management"),
         API: ("API Activity", "Application Activity"),
@@ -69,6 +71,8 @@ def document(record: Record) -> dict[str, Any]:
 def _told(record: Record) -> tuple[int, dict[str, Any]]:
     """Return the class of an event, and what that class wants to know besides what all of them do."""
     family = record.type.partition(".")[0]
+    if family == "code" or meaning.change(record) == "login":
+        return LOGIN, login(record)
     if family == "audit" or (meaning.change(record) == "read" and family != "evidence"):
         return API, api(record)
     if family == "case":

@@ -17,7 +17,13 @@ _SEVERITIES: Final = {"informational": 1, "low": 2, "medium": 3, "high": 4, "cri
 _CREATE, _UPDATE, _CLOSE = (1, "Create"), (2, "Update"), (3, "Close")
 _INCIDENTS: Final = {"create": _CREATE, "end": _CLOSE}
 _NEW, _IN_PROGRESS, _CLOSED = (1, "New"), (2, "In Progress"), (5, "Closed")
-_INCIDENT_STATUS: Final = {"create": _NEW, "update": _IN_PROGRESS, "begin": _IN_PROGRESS, "end": _CLOSED}
+_INCIDENT_STATUS: Final = {
+    "create": _NEW,
+    "update": _IN_PROGRESS,
+    "begin": _IN_PROGRESS,
+    "resume": _IN_PROGRESS,
+    "end": _CLOSED,
+}
 _UNSAID: Final = "not said by this event"
 
 _ENTITIES: Final = {
@@ -28,9 +34,16 @@ _ENTITIES: Final = {
     "begin": (10, "Activate"),
     "end": (11, "Deactivate"),
     "suspend": (12, "Suspend"),
+    "resume": (13, "Resume"),
 }
 _APIS: Final = {"create": (1, "Create"), "read": (2, "Read"), "update": (3, "Update"), "delete": (4, "Delete")}
-_FILES: Final = {"create": (1, "Upload"), "read": (2, "Download"), "delete": (4, "Delete")}
+_FILES: Final = {
+    "create": (1, "Upload"),
+    "read": (2, "Download"),
+    "update": (3, "Update"),
+    "delete": (4, "Delete"),
+}
+_LOGINS: Final = {"login": (1, "Logon")}
 
 
 def user_of(record: Record) -> dict[str, Any]:
@@ -104,6 +117,18 @@ def _privileges(before: set[str], after: set[str]) -> dict[str, Any]:
     if taken:
         return {"activity": (2, "Revoke Privileges"), "privileges": sorted(taken)}
     return {"activity": (1, "Assign Privileges"), "privileges": sorted(given)}
+
+
+def login(record: Record) -> dict[str, Any]:
+    """Return what Authentication (3002) wants: whose link or code it is, which may be withheld, else who brought it."""
+    who = text(record.fact("who"))
+    made: dict[str, Any] = {
+        "activity": _activity(_LOGINS, record),
+        "user": {"name": who, "type_id": 1} if who else user_of(record),
+        "service": {"name": "casewright"},
+        "is_mfa": record.type.startswith("code."),
+    }
+    return made | ({"status_detail": text(why)} if (why := record.fact("why")) else {})
 
 
 def stored_file(record: Record) -> dict[str, Any]:

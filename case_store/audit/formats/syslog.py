@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from case_store.audit.catalogue.kinds import Outcome
 from case_store.audit.formats import meaning
 from case_store.audit.formats.record import Format, Record
 from case_store.audit.formats.values import as_json, cut, visible
@@ -20,7 +21,7 @@ SD_ID: Final = f"casewright@{ENTERPRISE_NUMBER}"
 """The name of our structured data, in every syslog message that leaves."""
 
 FACILITY: Final = 13  # log audit
-_SEVERITY: Final[dict[meaning.Outcome, int]] = {"success": 6, "unknown": 5, "failure": 4}  # info, notice, warning
+_SEVERITY: Final[dict[Outcome, int]] = {"success": 6, "unknown": 5, "failure": 4}  # info, notice, warning
 _BOM: Final = "\ufeff"  # RFC 5424, 6.4: a message in UTF-8 begins with it
 _MOST_MESSAGE_ID: Final = 32
 _MOST_VALUE: Final = 512

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from case_store import privacy
 from case_store.audit import catalogue
 from case_store.audit.catalogue import AREAS
-from case_store.audit.catalogue.kinds import TEXT, Fact, kind
+from case_store.audit.catalogue.content import ERASED
+from case_store.audit.catalogue.kinds import TEXT, UPDATE, Fact, kind
 from case_store.audit.catalogue.reference import page
 from case_store.audit.commitments import Personal
+from case_store.audit.private import personal_columns
 from case_store.errors import NotCatalogued
+from case_store.models import Base, Case, Person
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "reference" / "audit-events.md"
@@ -118,6 +122,7 @@ FINE = {"signed_by": Personal("ada", ("task", "t")), "via": "cli"}
         ("case.closed", "case", "case/1", {"colour": "red"}, "has no fact 'colour', but none"),
         ("task.completed", "task", "case/1", {"signed_by": "ada"}, "'signed_by' is personal, but not marked so"),
         ("task.completed", "task", "case/1", {"via": Personal("cli", ("task", "t"))}, "'via' is not personal"),
+        ("task.completed", "task", "case/1", {"signed_by": Personal("ada", ("stage", "s"))}, "which nothing erases"),
     ],
 )
 def test_an_event_that_is_not_as_the_catalogue_says_is_refused(event_type, row, stream, facts, said):
@@ -141,10 +146,16 @@ def test_an_event_that_is_as_it_says_is_taken(event_type, row, stream, facts):
     catalogue.require(event_type, row, stream, facts)
 
 
+def test_what_is_personal_is_about_what_an_erasure_reaches():
+    assert set(ERASED) == {kind.entity_type for kind in (Case, Person, *privacy.CONTENT)}
+    of_models = {one.class_.entity_type for one in Base.registry.mappers if personal_columns(one.class_)}
+    assert of_models <= set(ERASED)
+
+
 def test_kinds_that_contradict_each_other_are_refused():
     with pytest.raises(ValueError, match="in the catalogue already"):
-        catalogue.add([kind("case.opened", "Again.", about="case")])
+        catalogue.add([kind("case.opened", UPDATE, "Again.", about="case")])
     with pytest.raises(ValueError, match="write it like"):
-        kind("opened", "Without a thing.")
+        kind("opened", UPDATE, "Without a thing.")
     with pytest.raises(ValueError, match="a fact twice"):
-        kind("case.told", "Twice the same.", *[Fact("n", TEXT, "One.")] * 2)
+        kind("case.told", UPDATE, "Twice the same.", *[Fact("n", TEXT, "One.")] * 2)

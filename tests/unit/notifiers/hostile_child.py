@@ -50,6 +50,7 @@ def facts(word: str) -> dict[str, object]:
         "alarm": {"about": word, "channel": word, "template": word, "case": 42},
         "checkpoint": {"at": "2026-11-24T13:00:00+00:00", "size": 1, "lines": [word]},
         "code": {"digits": word, "minutes": 10},
+        "reply": {"about": word},
         "for_another": True,
     }
 

@@ -1,5 +1,6 @@
 """Templates of an installation: found, checked, filled in within limits."""
 
+import errno
 import subprocess
 import sys
 import time
@@ -87,6 +88,32 @@ def test_a_bomb_is_refused_in_time_and_memory(tmp_path: Path, name: str):
     assert "next: " in refused.value.diagnostics()
     assert "assigned/text.txt" in str(refused.value)
     assert render("assigned", FACTS, "en", folder).text.startswith("Ana, a task waits"), "ours speaks instead"
+
+
+@pytest.mark.parametrize("broken", ["a folder nobody may read", "a machine that starts no process"])
+def test_what_this_machine_does_not_do_is_said_and_ours_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+):
+    folder, is_file = own(tmp_path, "Do {{ task.title }}"), Path.is_file
+
+    def denied(path: Path) -> bool:
+        if path.is_relative_to(tmp_path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return is_file(path)
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    if broken.startswith("a folder"):
+        monkeypatch.setattr(Path, "is_file", denied)
+    else:
+        monkeypatch.setattr(subprocess, "run", exhausted)
+    with pytest.raises(RenderRefused) as refused:
+        strictly("assigned", FACTS, "en", folder)
+    assert "next: " in refused.value.diagnostics()
+    assert render("assigned", FACTS, "en", folder).text.startswith("Ana, a task waits")
+    [said] = [one.getMessage() for one in caplog.records]
+    assert ("chmod" in said) or ("ulimit" in said)
 
 
 def test_every_file_is_checked_and_told_with_its_line(tmp_path: Path):

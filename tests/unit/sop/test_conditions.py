@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sop.cel_text import CelText
-from sop.conditions import Condition, evaluate, names, parameters, value
+from sop.conditions import Condition, evaluate, names, parameters, roots, value
 from sop.errors import ConditionFailed, ConditionRefused
 from sop.loader import loads
 from sop.vocabulary import blank_tasks
@@ -162,6 +162,20 @@ def test_a_parameter_without_a_value_is_named():
 )
 def test_names(text, expected):
     assert names(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((None,), set()),
+        (("'a word'", {"count": 3}), set()),
+        (("alert.fields.score > 9.0",), {"alert"}),
+        ((None, {"to": ["case.owner", {"deep": "tasks.confirm.note"}]}), {"case", "tasks"}),
+        (('[1].exists(one, observables.first("ip") != null)',), {"observables"}),
+    ],
+)
+def test_roots_are_found_wherever_they_are_named(given, expected):
+    assert roots(*given) == expected
 
 
 def test_empty_is_missing_only_where_it_is_asked_with_has():

@@ -9,6 +9,7 @@ from tests.unit.case_store.formats.records import SHA256, record, recorded_types
 
 # From the reference of ECS, "Allowed values" of `event.category`, for the categories in use here.
 EXPECTED = {
+    "authentication": "end info start",
     "api": "access admin allowed change creation deletion denied end info start user",
     "configuration": "access change creation deletion info",
     "file": "access change creation deletion info",
@@ -41,6 +42,9 @@ def test_category_type_and_outcome_are_of_the_schema(type_):
         ("execution.started", "process", "start"),
         ("execution.ended", "process", "end"),
         ("audit.exported", "api", "access"),
+        ("answer_link.opened", "authentication", "start"),
+        ("code.wrong", "authentication", "start"),
+        ("code.sent", "authentication", "info"),
     ],
 )
 def test_where_an_event_belongs(type_, category, kind):

@@ -1,0 +1,1 @@
+"""Mail that comes back: fetched from a mailbox or a folder, read, given to the case store. Nothing needs Prefect."""
