@@ -12,6 +12,7 @@ import hmac
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import scrypt
@@ -38,19 +39,42 @@ NOT_WITHIN: Final = timedelta(seconds=30)
 _ENTERED: Final = re.compile(rf"[0-9]{{{DIGITS}}}", re.ASCII)
 
 
+WRONG: Final[Mapping[str, str]] = {
+    "nothing": "enter the code that was sent to you, or have one sent",
+    "none_waits": "no code of yours waits for this task",
+    "same_way": (
+        "the newest code went by {channel}, the same way as the link; have another one sent, which goes another way"
+    ),
+    "expired": "the code is too old",
+    "wrong": "the code is wrong; it may be tried {left} more times",
+    "too_often": "the code was entered wrongly too often and is good no more",
+}
+"""What can be wrong with a code, in English."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What checking a code came to.
 
     Attributes:
-        verified: It is the code that was sent to this person for this task, in time.
-        why: Why it is not; None when it is.
+        wrong: A key of `WRONG`; None: it is the code that was sent to this person for this task, in time.
         channel: By which channel the code was sent; None when there is none.
+        left: How often it may be tried.
     """
 
-    verified: bool
-    why: str | None = None
+    wrong: str | None = None
     channel: str | None = None
+    left: int = 0
+
+    @property
+    def verified(self) -> bool:
+        """Tell whether it is right."""
+        return self.wrong is None
+
+    @property
+    def why(self) -> str | None:
+        """Return in English why it is not; None when it is."""
+        return WRONG[self.wrong].format(channel=self.channel, left=self.left) if self.wrong else None
 
 
 async def send(tx: Tx, task: Task, person: Person, *, away_from: str | None, by: Actor, at: datetime) -> SignOffCode:
@@ -96,7 +120,9 @@ async def send(tx: Tx, task: Task, person: Person, *, away_from: str | None, by:
     return code
 
 
-async def check(tx: Tx, task: Task, person: Person, code: str, *, by: Actor, at: datetime) -> Checked:
+async def check(
+    tx: Tx, task: Task, person: Person, code: str, *, away_from: str | None, by: Actor, at: datetime
+) -> Checked:
     """Check a code that somebody entered, and record whether it was right. Commit, whatever the answer is.
 
     Args:
@@ -104,6 +130,7 @@ async def check(tx: Tx, task: Task, person: Person, code: str, *, by: Actor, at:
         task: The task that is signed.
         person: Who signs.
         code: What was entered; blanks and hyphens are passed over.
+        away_from: The channel by which the link went: a code that went the same way is not taken. None without a link.
         by: Who entered it.
         at: Now.
     """
@@ -111,53 +138,64 @@ async def check(tx: Tx, task: Task, person: Person, code: str, *, by: Actor, at:
     sent = await _newest(tx, task, person)
     if sent is None or sent.used_at is not None or sent.void_at is not None:
         await _refused(tx, case, task, person, "none", by=by, at=at)
-        return Checked(verified=False, why=_NONE_WAITS)
+        return Checked("none_waits")
+    if sent.channel == away_from:
+        await _refused(tx, case, task, person, "same_way", by=by, at=at)
+        return Checked("same_way", sent.channel)
     if at >= sent.expires_at:
         await _refused(tx, case, task, person, "expired", by=by, at=at)
-        return Checked(verified=False, why=_EXPIRED, channel=sent.channel)
+        return Checked("expired", sent.channel)
     if not await _is(code, sent):
         sent.wrong += 1
         sent.void_at = at if sent.wrong >= TRIES else None
         _record(tx, "code.wrong", case, task, person, sent, by=by, at=at, wrong=sent.wrong)
         await tx.flush()
         left = TRIES - sent.wrong
-        return Checked(verified=False, why=_WRONG.format(left=left) if left else _TOO_OFTEN, channel=sent.channel)
+        return Checked("wrong" if left else "too_often", sent.channel, left)
     sent.verified_at = at
     _record(tx, "code.verified", case, task, person, sent, by=by, at=at, name=personal(person, person.name))
     await tx.flush()
-    return Checked(verified=True, channel=sent.channel)
+    return Checked(channel=sent.channel)
 
 
-async def use(tx: Tx, task: Task, person: Person, *, at: datetime) -> SignOffCode:
-    """Sign with the code that was verified; the caller records the decision, with the channel of the code.
+async def verified(tx: Tx, task: Task, person: Person, *, away_from: str | None = None, at: datetime) -> SignOffCode:
+    """Return the code with which a person may sign a task now; it is not used yet.
+
+    Args:
+        tx: The transaction.
+        task: The task that is signed.
+        person: Who signs.
+        away_from: The channel by which the link went; None without a link.
+        at: Now.
 
     Raises:
-        CodeRequired: None was verified, or not in time, or it was used.
+        CodeRequired: None was verified, or not in time, or it was used, or went the way of the link.
     """
     case, task = await find.locked(tx, task)
     code = await _newest(tx, task, person)
     if code is None or code.verified_at is None or code.used_at or code.void_at or at >= code.expires_at:
         raise CodeRequired(f"{task_label(case, task)} is signed with a code that was sent to {person.handle}")
-    code.used_at = at
+    if code.channel == away_from:
+        raise CodeRequired(f"{task_label(case, task)} is signed with a code that went another way than the link")
     return code
 
 
-async def used_now(tx: Tx, task: Task, person: Person, *, at: datetime) -> SignOffCode | None:
-    """Return the code with which the decision of this moment was signed; None when it was signed with none."""
-    code = await _newest(tx, task, person)
-    return code if code is not None and code.used_at == at else None
-
-
-_NONE_WAITS: Final = "no code of yours waits for this task"
-_EXPIRED: Final = "the code is too old"
-_WRONG: Final = "the code is wrong; it may be tried {left} more times"
-_TOO_OFTEN: Final = "the code was entered wrongly too often and is good no more"
+def use(code: SignOffCode, *, at: datetime) -> None:
+    """Sign with a verified code; the caller records the decision, with the code's id and channel, before any flush."""
+    code.used_at = at
 
 
 async def waits(tx: Tx, task: Task, person: Person, *, at: datetime) -> bool:
     """Tell whether a code was sent that the person may still enter."""
     code = await _newest(tx, task, person)
     return code is not None and not code.used_at and not code.void_at and at < code.expires_at
+
+
+async def void(tx: Tx, task: Task, *, at: datetime) -> None:
+    """End all codes for a task that could still sign: what is asked is another thing now, which an event says."""
+    unused = SignOffCode.used_at.is_(None) & SignOffCode.void_at.is_(None)
+    for code in await tx.session.scalars(select(SignOffCode).where(SignOffCode.task_id == task.id, unused)):
+        code.void_at = at
 
 
 async def _end_earlier(tx: Tx, case: Case, task: Task, person: Person, at: datetime) -> None:

@@ -55,6 +55,7 @@ SHOWN: Final = frozenset(
         "timestamp_ca_file",
         "timestamp_every",
         "timestamp_url",
+        "trusted_proxies",
         "twilio_account_sid",
         "twilio_url",
         "web_port",

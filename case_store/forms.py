@@ -7,7 +7,8 @@ one JSON value that conditions, views and the audit trail see. Every problem is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -25,19 +26,60 @@ _YES: Final = {"yes", "true", "1", "on"}
 _NO: Final = {"no", "false", "0", "off"}
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one answer.
+
+    Attributes:
+        field: The name of its field.
+        kind: A key of `WRONG`.
+        facts: What the words of that kind name.
+    """
+
+    field: str
+    kind: str
+    facts: Mapping[str, object]
+
+    @property
+    def words(self) -> str:
+        """Return it in English, without the field."""
+        return WRONG[self.kind].format(**self.facts)
+
+
 class FormRefused(StoreError):
     """The answers do not fit the form."""
 
     next_step = "correct the fields named above and send the form again; nothing was recorded"
 
-    def __init__(self, problems: list[str]) -> None:
-        """Refuse with every problem, each beginning with the name of its field."""
-        self.problems = problems
+    def __init__(self, problems: Sequence[str], faults: Sequence[Fault] = ()) -> None:
+        """Refuse with every problem, each beginning with the name of its field; `faults` are for other languages."""
+        self.problems, self.faults = list(problems), tuple(faults)
         super().__init__("\n".join(problems))
 
 
+WRONG: Final[Mapping[str, str]] = {
+    "no_such_field": "the form has no such field; it has {fields}",
+    "needed": "an answer is required",
+    "needed_of": "an answer is required, one of: {options}",
+    "no_line": "must be one line of printable text",
+    "no_option": "{value} is not one of: {options}",
+    "no_yes_or_no": "answer yes or no",
+    "no_number": "must be a number",
+    "no_date": "must be a date such as 2026-01-31",
+    "no_moment": "must be a time with its offset from UTC, such as 2026-01-31T09:30:00+01:00",
+    "no_text": "must be text",
+    "too_long": "has {length} characters; at most {limit} are kept",
+    "unkeepable": "holds a character that cannot be kept (NUL or half of a surrogate pair)",
+}
+"""What can be wrong with an answer, in English."""
+
+
 class _Wrong(ValueError):
-    """This answer does not fit its field; the text says why."""
+    """This answer does not fit its field."""
+
+    def __init__(self, kind: str, **facts: object) -> None:
+        self.kind, self.facts = kind, facts
+        super().__init__(kind)
 
 
 def read(form: Form, values: Mapping[str, object]) -> dict[str, Answer]:
@@ -48,19 +90,16 @@ def read(form: Form, values: Mapping[str, object]) -> dict[str, Answer]:
     Raises:
         FormRefused: With every problem.
     """
-    problems = [
-        f"{name}: the form has no such field; it has {', '.join(form) or 'no fields'}"
-        for name in values
-        if name not in form
-    ]
+    there = ", ".join(form) or "no fields"
+    faults = [Fault(name, "no_such_field", {"fields": there}) for name in values if name not in form]
     answers: dict[str, Answer] = {}
     for name, field in form.items():
         try:
             answers[name] = _answer(field, values.get(name))
         except _Wrong as wrong:
-            problems.append(f"{name}: {wrong}")
-    if problems:
-        raise FormRefused(problems)
+            faults.append(Fault(name, wrong.kind, wrong.facts))
+    if faults:
+        raise FormRefused([f"{fault.field}: {fault.words}" for fault in faults], faults)
     return answers
 
 
@@ -74,8 +113,13 @@ def json_schema(form: Form) -> dict[str, object]:
     }
 
 
+def label_of(name: str, field: FormField) -> str:
+    """Return what people read as the question of a field."""
+    return field.label or name.replace("_", " ").capitalize()
+
+
 def _property(name: str, field: FormField) -> dict[str, object]:
-    described: dict[str, object] = {"title": field.label or name.replace("_", " ").capitalize(), **_SCHEMAS[field.type]}
+    described: dict[str, object] = {"title": label_of(name, field), **_SCHEMAS[field.type]}
     if field.help:
         described["description"] = field.help
     if field.type == "choice":
@@ -100,7 +144,7 @@ _SCHEMAS: Final[dict[str, dict[str, object]]] = {
 def _answer(field: FormField, value: object) -> Answer:
     if value is None or value == [] or (isinstance(value, str) and not value.strip()):
         if field.required:
-            raise _Wrong("an answer is required" + (f", one of: {', '.join(field.options)}" if field.options else ""))
+            raise _Wrong("needed_of", options=", ".join(field.options)) if field.options else _Wrong("needed")
         return None
     return _READERS[field.type](field, value)
 
@@ -108,7 +152,7 @@ def _answer(field: FormField, value: object) -> Answer:
 def _text(_: FormField, value: object) -> str:
     text = _string(value, MAX_TEXT).strip()
     if any(not char.isprintable() for char in text):
-        raise _Wrong("must be one line of printable text")
+        raise _Wrong("no_line")
     return text
 
 
@@ -119,7 +163,7 @@ def _longtext(_: FormField, value: object) -> str:
 def _choice(field: FormField, value: object) -> str:
     if value in field.options:
         return str(value)
-    raise _Wrong(f"{str(value)[:80]!r} is not one of: {', '.join(field.options)}")
+    raise _Wrong("no_option", value=repr(str(value)[:80]), options=", ".join(field.options))
 
 
 def _multichoice(field: FormField, value: object) -> list[str]:
@@ -135,7 +179,7 @@ def _yesno(_: FormField, value: object) -> bool:
         return value
     word = value.strip().lower() if isinstance(value, str) else ""
     if word not in _YES | _NO:
-        raise _Wrong("answer yes or no")
+        raise _Wrong("no_yes_or_no")
     return word in _YES
 
 
@@ -145,7 +189,7 @@ def _number(_: FormField, value: object) -> int | float:
     except (ValueError, OverflowError):
         number = math.nan
     if not abs(number) <= _LARGEST:  # false for NaN too
-        raise _Wrong("must be a number")
+        raise _Wrong("no_number")
     return int(number) if number.is_integer() else number
 
 
@@ -155,7 +199,7 @@ def _date(_: FormField, value: object) -> str:
     try:
         return date.fromisoformat(_string(value, MAX_TEXT).strip()).isoformat()
     except ValueError:
-        raise _Wrong("must be a date such as 2026-01-31") from None
+        raise _Wrong("no_date") from None
 
 
 def _datetime(_: FormField, value: object) -> str:
@@ -165,16 +209,16 @@ def _datetime(_: FormField, value: object) -> str:
             return moment.astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
         pass
-    raise _Wrong("must be a time with its offset from UTC, such as 2026-01-31T09:30:00+01:00")
+    raise _Wrong("no_moment")
 
 
 def _string(value: object, limit: int) -> str:
     if not isinstance(value, str):
-        raise _Wrong("must be text")
+        raise _Wrong("no_text")
     if len(value) > limit:
-        raise _Wrong(f"has {len(value)} characters; at most {limit} are kept")
+        raise _Wrong("too_long", length=len(value), limit=limit)
     if clean_text(value) != value:
-        raise _Wrong("holds a character that cannot be kept (NUL or half of a surrogate pair)")
+        raise _Wrong("unkeepable")
     return value
 
 

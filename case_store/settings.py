@@ -3,6 +3,7 @@
 import os
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -42,6 +43,11 @@ class Settings(BaseSettings):
         description="Where people reach the answer pages (casewright web); without it messages carry no such links.",
     )
     web_port: int = Field(4280, ge=0, le=65535, description="Where `casewright web` listens, and `up` has it listen.")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "::1"),
+        description="Addresses or networks of the proxies before `casewright web`, separated by commas; the "
+        "X-Forwarded-For of others is not believed.",
+    )
     links_last: timedelta = Field(
         timedelta(days=3), ge=timedelta(minutes=1), description="How long a link in a message can be used."
     )
@@ -161,6 +167,14 @@ class Settings(BaseSettings):
             raise ValueError("give the address as people type it, such as https://soar.example.org")
         return value.rstrip("/") if value else None
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _require_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ip_network(one)) for one in value)
+        except ValueError as error:
+            raise ValueError(f"give addresses or networks such as 10.1.2.3 or 10.1.2.0/28: {error}") from None
+
     @field_validator("reply_address")
     @classmethod
     def _require_a_mailbox(cls, value: str | None) -> str | None:
@@ -180,7 +194,7 @@ class Settings(BaseSettings):
     def _split_paths(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
-    @field_validator("actions", "witnesses", mode="before")
+    @field_validator("actions", "trusted_proxies", "witnesses", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return tuple(filter(None, (name.strip() for name in value.split(",")))) if isinstance(value, str) else value

@@ -30,5 +30,5 @@ async def check(tx: Tx, task: Task, person: Person, code: str | None, *, at: dat
     """
     if code is None:
         return None
-    checked = await codes.check(tx, task, person, code, by=Actor.person(person), at=at)
+    checked = await codes.check(tx, task, person, code, away_from=LINK_CHANNEL, by=Actor.person(person), at=at)
     return None if checked.verified else CodeRefused(checked.why)

@@ -39,7 +39,7 @@ def main() -> int:
             from flows.notify_test import Asked, notify_test  # noqa: PLC0415 - loads Prefect
 
             logging.getLogger().setLevel(logging.ERROR)  # it tells the steps itself
-            return asyncio.run(notify_test(settings, Asked(given.person, given.channel, given.by)))
+            return asyncio.run(notify_test(settings, Asked(given.person, given.channel, given.by, given.anyway)))
         if given.command == "reply-take":
             from flows.replies.by_hand import take_file  # noqa: PLC0415 - loads the case store
 
@@ -63,6 +63,7 @@ def _words() -> argparse.ArgumentParser:
     test.add_argument("person")
     test.add_argument("--channel")
     test.add_argument("--by", required=True)
+    test.add_argument("--anyway", action="store_true")
     take = commands.add_parser("reply-take", help="take one mail that came back")
     take.add_argument("file", type=Path)
     take.add_argument("--by", required=True)

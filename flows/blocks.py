@@ -24,6 +24,12 @@ PREFERRED = "casewright"
 """Name of the block that counts when there are several of one type."""
 
 
+_PAGES_NEED_IT = (
+    "Its token. The pages that Twilio reports to do not read blocks: to hear what becomes of texts, and what people"
+    " answer, set CASEWRIGHT_TWILIO_AUTH_TOKEN to it as well, for the relay and for casewright web."
+)
+
+
 class ChannelBlock(Block):
     """What the blocks of all channels share."""
 
@@ -69,14 +75,17 @@ class CasewrightEmail(ChannelBlock):
 
 
 class CasewrightSms(ChannelBlock):
-    """The Twilio account that Casewright sends its texts through."""
+    """The Twilio account that Casewright sends its texts through.
+
+    What becomes of texts, and what people answer, is heard if CASEWRIGHT_TWILIO_AUTH_TOKEN has the token too.
+    """
 
     _block_type_name = "Casewright SMS"
     _block_type_slug = "casewright-sms"
     channel = "sms"
 
     account_sid: Annotated[str, Field(description="The account: AC and 32 digits.")]
-    auth_token: Annotated[SecretStr, Field(description="Its token.")]
+    auth_token: Annotated[SecretStr, Field(description=_PAGES_NEED_IT)]
     sender: Annotated[str, Field(description="MG... for a messaging service, or a number such as +14155550000.")]
 
     def setup(self, origin: str, settings: Settings) -> Setup:

@@ -26,6 +26,10 @@ from notifiers.trace import Trace, untold
 
 ENCRYPTION: dict[str, Encryption] = {"starttls": "starttls", "tls": "implicit", "none": "none"}
 _STATUS_HOOK = "/hooks/twilio/status"
+_UNHEARD = (
+    "nothing is heard of texts afterwards, which takes an https CASEWRIGHT_PUBLIC_URL"
+    " and this token in CASEWRIGHT_TWILIO_AUTH_TOKEN"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def of_email(config: EmailConfig, origin: str) -> Setup:
 
 def of_sms(config: SmsConfig, origin: str) -> Setup:
     """Set up texts."""
-    callback = config.status_callback or "nothing is heard of texts afterwards"
+    callback = config.status_callback or _UNHEARD
     told = f"account {config.account_sid}, from {config.messaging_service_sid or config.sender}, status: {callback}"
     return Setup("sms", origin, told, lambda trace: SmsNotifier(config, trace=trace))
 
@@ -105,7 +109,10 @@ def of_apprise(config: AppriseConfig, origin: str) -> Setup:
 
 
 def sms_config(sid: str, token: SecretStr, sender: str, settings: Settings) -> SmsConfig:
-    """Give the settings of texts; `sender` is a number, or `MG...` for a messaging service."""
+    """Give the settings of texts; `sender` is a number, or `MG...` for a messaging service.
+
+    Twilio is asked to report only where the pages can tell that it does: they know the environment's token.
+    """
     pool = sender.startswith("MG")
     return SmsConfig(
         account_sid=sid,
@@ -113,7 +120,7 @@ def sms_config(sid: str, token: SecretStr, sender: str, settings: Settings) -> S
         messaging_service_sid=sender if pool else None,
         sender=None if pool else sender,
         base_url=settings.twilio_url,
-        status_callback=_status_callback(settings.public_url),
+        status_callback=_status_callback(settings.public_url) if token == settings.twilio_auth_token else None,
     )
 
 

@@ -26,7 +26,7 @@ from flows.resources import Resources, resources
 
 VIA = "Prefect UI"
 
-_SIGNED = frozenset({"approve", "reject"})
+_SIGNED = frozenset({"approve", "reject", "skip"})
 
 
 @flow(

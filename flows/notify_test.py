@@ -11,7 +11,7 @@ import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import PrefectException
 
-from case_store import channel_tests, find
+from case_store import channel_tests, contacts, find
 from case_store.actor import Actor
 from case_store.errors import StoreError
 from case_store.models import Person
@@ -41,13 +41,21 @@ class NoSuchChannel(StoreError):
     """This channel is not set up here."""
 
 
+class NotWanted(StoreError):
+    """This person wants nothing by this channel."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for: to whom, by which channel (None for the first that reaches them), by whom."""
+    """What was asked for: to whom, by which channel (None for the first that reaches them), by whom.
+
+    With `anyway` also by a channel by which they want nothing.
+    """
 
     person: str
     channel: str | None
     by: str
+    anyway: bool = False
 
 
 async def notify_test(settings: Settings, asked: Asked) -> int:
@@ -56,14 +64,16 @@ async def notify_test(settings: Settings, asked: Asked) -> int:
     Raises:
         NotFound: Nobody on record is called so.
         NoSuchChannel: The channel is not set up, or none is.
+        NotWanted: They opted out of the channel.
         StoreError: The case store cannot be used.
     """
     store = await CaseStore.open(settings)
     try:
         async with store.reading() as tx:
             person, by = await find.person(tx, asked.person), await find.person(tx, asked.by)
-        setup = _chosen(await _setups(settings), asked.channel, person)
+        setup = _chosen(await _setups(settings), asked, person)
         _say(f"test message to {person.name} ({person.handle}) by {setup.channel}")
+        _warn(setup.channel, person)
         outcome = await _send(setup, person)
         async with store.transaction() as tx:
             await channel_tests.record_test(
@@ -106,18 +116,35 @@ async def _of_blocks(settings: Settings) -> list[Setup | tuple[str, SettingsRefu
         return []
 
 
-def _chosen(found: Mapping[str, Setup | SettingsRefused], channel: str | None, person: Person) -> Setup:
-    if channel is None:
-        reach = {"email": person.email, "sms": person.phone}
-        channel = next((one for one, address in reach.items() if address and one in found), None)
+def _chosen(found: Mapping[str, Setup | SettingsRefused], asked: Asked, person: Person) -> Setup:
+    channel = asked.channel or next((one for one in contacts.channels_of(person) if one in found), None)
     if channel is None or channel not in found:
         what = f"channel {channel} is not set up" if channel else f"no channel that is set up reaches {person.handle}"
         there = f"set up are: {', '.join(sorted(found))}" if found else "none is set up; see docs/howto/reach-people.md"
+        if not asked.channel and (not_used := _not_used(person)):
+            there += f"; not used for {person.handle}: {not_used}; name one with --channel"
         raise NoSuchChannel(what, next_step=there)
+    if channel in (person.opted_out or ()) and not asked.anyway:
+        step = "ask them first; to send one message all the same, add --anyway"
+        raise NotWanted(f"{person.handle} wants nothing by {channel}: they opted out", next_step=step)
     one = found[channel]
     if isinstance(one, SettingsRefused):
         raise NoSuchChannel(f"channel {channel} is set up wrongly: {one}", next_step=one.next_step)
     return one
+
+
+def _not_used(person: Person) -> str:
+    """Return by which channels a person is not tried, and why."""
+    opted_out = [f"{one} (opted out)" for one in person.opted_out or ()]
+    return ", ".join([*opted_out, *(f"{one} (reached nobody)" for one in person.bad_addresses or ())])
+
+
+def _warn(channel: str, person: Person) -> None:
+    """Say what keeps messages from going this way, though this one does."""
+    if channel in (person.opted_out or ()):
+        _step(f"warning: {person.handle} opted out of {channel}; this message goes all the same, others do not")
+    if channel in (person.bad_addresses or ()):
+        _step(f"warning: the address of {person.handle} for {channel} reached nobody before; others are not sent to it")
 
 
 async def _send(setup: Setup, person: Person) -> Outcome:

@@ -32,5 +32,5 @@ async def check(
         sent = await codes.send(tx, task, signer, away_from=LINK_CHANNEL, by=by, at=at)
         said = f"a code was sent to {signer.handle} by {sent.channel}; it is good until {sent.expires_at:%H:%M} UTC"
         return CodeRequired(said, next_step="enter its eight digits in the form and send it again"), sent.channel
-    checked = await codes.check(tx, task, signer, code, by=by, at=at)
+    checked = await codes.check(tx, task, signer, code, away_from=LINK_CHANNEL, by=by, at=at)
     return (None if checked.verified else CodeRefused(checked.why)), checked.channel

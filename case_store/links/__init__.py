@@ -4,12 +4,13 @@ A link carries a name that nobody guesses, made and signed with a key of the ins
 database, under the digest of that name: neither the key nor the database alone is enough to make one.
 """
 
-from case_store.links.answering import SIGNED, Answer, answer, check_code, look, send_code
+from case_store.links.answering import SIGNED, Answer, answer, check_code, look, send_code, signs
 from case_store.links.keys import LinkKeys
-from case_store.links.minting import mint, revoke
+from case_store.links.minting import ASKING, mint, revoke
 from case_store.links.visits import opened, refused
 
 __all__ = [
+    "ASKING",
     "SIGNED",
     "Answer",
     "LinkKeys",
@@ -21,4 +22,5 @@ __all__ = [
     "refused",
     "revoke",
     "send_code",
+    "signs",
 ]

@@ -12,15 +12,13 @@ from sqlalchemy import select
 from case_store import codes, find, tasks
 from case_store.actor import Actor
 from case_store.audit.ledger import personal
-from case_store.links.minting import parameters_digest
 from case_store.models import AnswerLink, Person, Task
 from case_store.notices import hides_content
 from case_store.refusals import LinkRefused
 from case_store.store import Tx
 
-VIA: Final = "link"
-SIGNED: Final = frozenset({"approve", "reject"})
-"""Decisions for which the link alone is not enough: a code is needed that went to the person another way."""
+SIGNED: Final = frozenset({"approve", "reject", "skip"})
+"""Decisions about an approval. The link alone is not enough: a code is needed that went to the person another way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,11 @@ class Answer:
     decision: str
     note: str | None = None
     form_values: Mapping[str, object] = field(default_factory=dict)
+
+
+def signs(task: Task, decision: str) -> bool:
+    """Tell whether a decision about a task needs a code when it comes by a link."""
+    return task.kind == "approval" and decision in SIGNED
 
 
 async def look(tx: Tx, name: str | None, at: datetime, *, lock: bool = False) -> tuple[AnswerLink, Task]:
@@ -59,7 +62,7 @@ async def look(tx: Tx, name: str | None, at: datetime, *, lock: bool = False) ->
         raise LinkRefused("expired")
     if task.state != "open":
         raise LinkRefused("decided")
-    if (link.attempt, link.parameters_sha256) != (task.attempt, parameters_digest(task)):
+    if (link.attempt, link.parameters_sha256) != (task.attempt, tasks.parameters_sha256(task.parameters)):
         raise LinkRefused("changed")
     return link, task
 
@@ -88,12 +91,10 @@ async def answer(tx: Tx, name: str | None, given: Answer, *, by: Actor, at: date
     if given.decision not in link.decisions:
         raise LinkRefused("not_allowed")
     person = await tx.session.get_one(Person, link.person_id)
+    code = None
+    if signs(task, given.decision):
+        code = await codes.verified(tx, task, person, away_from=link.channel, at=at)
     task = await _decide(tx, task, given, person, by=by, at=at)
-    # After the decision, so that the event of the link tells of the code too; without one, both are undone.
-    # Where the SOP wants a code for the approval itself, the decision has used it.
-    code = await codes.used_now(tx, task, person, at=at) if given.decision in SIGNED else None
-    if code is None and given.decision in SIGNED:
-        code = await codes.use(tx, task, person, at=at)
     signed: dict[str, object] = {"code_id": code.id, "code_by": code.channel} if code else {}
     signed["who"] = personal(person, person.handle)
     link.used_at, link.decision = at, given.decision
@@ -105,15 +106,15 @@ async def answer(tx: Tx, name: str | None, given: Answer, *, by: Actor, at: date
 async def _decide(tx: Tx, task: Task, given: Answer, person: Person, *, by: Actor, at: datetime) -> Task:
     match given.decision:
         case "approve":
-            return await tasks.approve(tx, task, note=given.note, signed_by=person, via=VIA, by=by, at=at)
+            return await tasks.approve(tx, task, note=given.note, signed_by=person, via=tasks.BY_LINK, by=by, at=at)
         case "reject":
-            return await tasks.reject(tx, task, note=given.note, signed_by=person, via=VIA, by=by, at=at)
+            return await tasks.reject(tx, task, note=given.note, signed_by=person, via=tasks.BY_LINK, by=by, at=at)
         case "skip":
-            return await tasks.skip(tx, task, given.note or "", signed_by=person, via=VIA, by=by, at=at)
+            return await tasks.skip(tx, task, given.note or "", signed_by=person, via=tasks.BY_LINK, by=by, at=at)
         case _:
             values = given.form_values
             return await tasks.complete(
-                tx, task, form_values=values, note=given.note, signed_by=person, via=VIA, by=by, at=at
+                tx, task, form_values=values, note=given.note, signed_by=person, via=tasks.BY_LINK, by=by, at=at
             )
 
 
@@ -126,17 +127,27 @@ async def send_code(tx: Tx, name: str | None, *, by: Actor, at: datetime) -> str
         TooManyCodes: One was sent a moment ago, or five in an hour.
     """
     link, task = await look(tx, name, at, lock=True)
-    if not SIGNED & set(link.decisions):
+    if not any(signs(task, one) for one in link.decisions):
         raise LinkRefused("not_allowed")
     person = await tx.session.get_one(Person, link.person_id)
     return (await codes.send(tx, task, person, away_from=link.channel, by=by, at=at)).channel
 
 
-async def check_code(tx: Tx, name: str | None, code: str, *, by: Actor, at: datetime) -> codes.Checked:
+async def check_code(
+    tx: Tx, name: str | None, decision: str, code: str, *, by: Actor, at: datetime
+) -> codes.Checked | None:
     """Check a code that somebody entered on the page of a link. Commit, whatever the answer is: tries are counted.
+
+    Returns:
+        Whether it is right; None when this decision needs none.
 
     Raises:
         LinkRefused: The link cannot be used.
     """
     link, task = await look(tx, name, at, lock=True)
-    return await codes.check(tx, task, await tx.session.get_one(Person, link.person_id), code, by=by, at=at)
+    if not signs(task, decision):
+        return None
+    if not code.strip():
+        return codes.Checked("nothing")
+    person = await tx.session.get_one(Person, link.person_id)
+    return await codes.check(tx, task, person, code, away_from=link.channel, by=by, at=at)

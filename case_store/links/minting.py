@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
+from typing import Final
 
 from sqlalchemy import select
 
-from case_store import find, sops, texts
+from case_store import find, sops, tasks, texts
 from case_store.actor import Actor
-from case_store.audit.events import canonical
 from case_store.audit.ledger import personal
 from case_store.links.keys import LinkKeys
 from case_store.models import AnswerLink, Person, Task
 from case_store.notices import hides_content
 from case_store.store import Tx
+
+ASKING: Final = frozenset({"assigned", "overdue", "warning"})
+"""Messages that ask their reader to decide, and so carry a link; others only tell."""
 
 
 async def mint(
@@ -70,7 +71,7 @@ async def mint(
         channel=channel,
         decisions=list(decisions),
         attempt=task.attempt,
-        parameters_sha256=parameters_digest(task),
+        parameters_sha256=tasks.parameters_sha256(task.parameters),
         minted_at=at,
         expires_at=at + lasts,
     )
@@ -85,7 +86,9 @@ async def _named(
 ) -> tuple[str, str, AnswerLink | None]:
     """Return a token, the digest of its name, and the link that has it already; one that expired is passed over."""
     for number in itertools.count() if message is not None else ():
-        token, name = keys.link_of(f"{message}:{task.id}:{task.attempt}:{parameters_digest(task)}:{number}")
+        token, name = keys.link_of(
+            f"{message}:{task.id}:{task.attempt}:{tasks.parameters_sha256(task.parameters)}:{number}"
+        )
         there = await tx.session.scalar(select(AnswerLink).where(AnswerLink.name_sha256 == name))
         if there is None or there.expires_at > at:
             return token, name, there
@@ -116,9 +119,3 @@ async def _usable(tx: Tx, task: Task, at: datetime) -> Sequence[AnswerLink]:
         AnswerLink.expires_at > at,
     )
     return (await tx.session.scalars(wanted.execution_options(populate_existing=True))).all()
-
-
-def parameters_digest(task: Task) -> str:
-    """Return the SHA-256, in hexadecimal, of what an approval is about: the canonical JSON of the task's parameters."""
-    body = json.dumps(canonical(task.parameters, "parameters"), sort_keys=True, separators=(",", ":"))
-    return sha256(body.encode()).hexdigest()

@@ -5,7 +5,7 @@ from case_store.replies.by_mail import take_letter
 from case_store.replies.letters import Letter, Report
 from case_store.replies.mail_words import read_reply
 from case_store.replies.outcomes import Taken, set_aside
-from case_store.replies.taking import Sender, by_phone, take
+from case_store.replies.taking import Sender, by_phone, take, take_of_shared
 from case_store.replies.words import Said, read
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "set_aside",
     "take",
     "take_letter",
+    "take_of_shared",
 ]

@@ -35,6 +35,17 @@ async def by_phone(tx: Tx, number: str) -> Person | None:
     return found[0] if len(found) == 1 else None
 
 
+async def take_of_shared(tx: Tx, number: str, channel: str, ref: str, said: Said, *, by: Actor, at: datetime) -> None:
+    """Take a text from a number that several people have: who they are is not known, but who wants no more texts is.
+
+    To stop and to start hold for all of them, as they do at the provider. Anything else is passed over.
+    """
+    if said.kind not in {"stop", "start"}:
+        return
+    for person in await tx.session.scalars(select(Person).where(Person.phone == number, Person.active)):
+        await take(tx, Sender(person, channel, f"{ref}:{person.id}"), said, by=by, at=at)
+
+
 async def take(tx: Tx, sender: Sender, said: Said, *, by: Actor, at: datetime) -> Taken | None:
     """Take one answer; it decides nothing, whatever it says.
 

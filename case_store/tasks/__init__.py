@@ -5,13 +5,14 @@ it and from wherever: it re-reads the task under the lock of its case, and whoev
 """
 
 from case_store.tasks.acknowledging import acknowledge
-from case_store.tasks.approvals import given, parameters_of, parameters_sha256, refuse_without_code, renew
+from case_store.tasks.approvals import BY_LINK, given, parameters_of, parameters_sha256, refuse_without_code, renew
 from case_store.tasks.decisions import approve, complete, reject, retry, skip
 from case_store.tasks.executions import finish_action, running_execution, start_action
 from case_store.tasks.opening import ask, decide_condition
 from case_store.tasks.ownership import reassign, recipients, take_over
 
 __all__ = [
+    "BY_LINK",
     "acknowledge",
     "approve",
     "ask",

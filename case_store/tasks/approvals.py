@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import Final
 
 from sqlalchemy import func, or_, select
 
@@ -21,6 +22,9 @@ from case_store.tasks.ownership import approval_of, recipients, refuse_requester
 from case_store.wording import task_label
 from sop import conditions, model
 from sop.errors import ConditionFailed
+
+BY_LINK: Final = "link"
+"""The channel of decisions about which the signer did not log in: they are always signed with a code."""
 
 
 def parameters_sha256(parameters: JsonMap | None) -> str:
@@ -40,7 +44,15 @@ async def given(tx: Tx, task: Task) -> Sequence[Approval]:
 
 
 async def give(
-    tx: Tx, case: Case, task: Task, rule: model.Approval, signer: Person, *, via: str, by: Actor, at: datetime
+    tx: Tx,
+    case: Case,
+    task: Task,
+    rule: model.Approval,
+    signer: Person,
+    *,
+    via: str,
+    by: Actor,
+    at: datetime,
 ) -> bool:
     """Put one person's approval on record; True when it is the last one that was needed.
 
@@ -52,7 +64,7 @@ async def give(
     if any(one.person_id == signer.id for one in so_far):
         raise AlreadyApproved(f"{signer.handle} has approved {task_label(case, task)} already")
     number = await _round(tx, task)
-    proof = await proof_of(tx, task, rule, signer, at=at)
+    proof = await proof_of(tx, task, rule, signer, via=via, at=at)
     approval = Approval(
         case_id=case.id,
         task_id=task.id,
@@ -70,17 +82,20 @@ async def give(
     return len(so_far) + 1 >= rule.needed
 
 
-async def proof_of(tx: Tx, task: Task, rule: model.Approval, signer: Person, *, at: datetime) -> dict[str, object]:
-    """Use the signer's code where the SOP wants one; returns what the event of the decision says of it.
+async def proof_of(
+    tx: Tx, task: Task, rule: model.Approval, signer: Person, *, via: str, at: datetime
+) -> dict[str, object]:
+    """Use the signer's code, once, where the SOP or the way wants one; returns what the decision's event says of it.
 
     Record that event before anything is flushed.
 
     Raises:
         CodeRequired: None was verified.
     """
-    if not rule.sign_off_code:
+    if not rule.sign_off_code and via != BY_LINK:
         return {}
-    code = await codes.use(tx, task, signer, at=at)
+    code = await codes.verified(tx, task, signer, at=at)
+    codes.use(code, at=at)
     return {"code_id": code.id, "verified_by": code.channel, "name": personal(signer, signer.name)}
 
 
@@ -168,7 +183,7 @@ async def refuse_approver(tx: Tx, case: Case, task: Task, signer: Person) -> Non
 async def renew(tx: Tx, task: Task, *, by: Actor, at: datetime) -> bool:
     """Determine the parameters of an approval from the case as it is now; False when they are the same.
 
-    If they are others, the approvals given are void, those who may approve are told, and it is asked again.
+    If they are others, approvals and codes are void, those who may approve are told, and it is asked again.
 
     Args:
         tx: The transaction.
@@ -191,9 +206,7 @@ async def renew(tx: Tx, task: Task, *, by: Actor, at: datetime) -> bool:
     parameters = parameters_of(wanted, await scope.of_case(tx, case))
     if parameters_sha256(parameters) == parameters_sha256(task.parameters):
         return False
-    for approval in await given(tx, task):
-        approval.voided_at = at
-        tx.record("approval.voided", approval, by=by, at=at)
+    await void(tx, task, by=by, at=at)
     await tx.flush()
     if approved:
         move_task(case, task, "open")
@@ -205,6 +218,15 @@ async def renew(tx: Tx, task: Task, *, by: Actor, at: datetime) -> bool:
     await notices.assigned(tx, task, await recipients(tx, task), at)
     await signals.raise_(tx, case, at)
     return True
+
+
+async def void(tx: Tx, task: Task, *, by: Actor, at: datetime) -> None:
+    """End the approvals and codes of a task; the caller records and flushes why they are for something else."""
+    counting = select(Approval).where(Approval.task_id == task.id, Approval.voided_at.is_(None))
+    for approval in await tx.session.scalars(counting):
+        approval.voided_at = at
+        tx.record("approval.voided", approval, by=by, at=at)
+    await codes.void(tx, task, at=at)
 
 
 def parameters_of(wanted: model.Task, known: conditions.Scope) -> JsonMap | None:

@@ -101,7 +101,7 @@ async def approve(
     Raises:
         AlreadyApproved: The signer has approved it, and somebody else must too.
         AlreadyDecided: Somebody was faster.
-        CodeRequired: The SOP wants a code to sign with, and none was verified.
+        CodeRequired: The SOP or the link wants a code to sign with, and none was verified.
         NotApprover: The SOP does not name the signer.
         FourEyes: The signer opened the case or did the work, and the SOP wants somebody else.
         ParametersChanged: They are not those that the signer saw.
@@ -136,7 +136,7 @@ async def reject(
 
     Raises:
         AlreadyDecided: Somebody was faster.
-        CodeRequired: The SOP wants a code to sign with, and none was verified.
+        CodeRequired: The SOP or the link wants a code to sign with, and none was verified.
         NotApprover: The SOP does not name the signer.
         FourEyes: The signer opened the case or did the work, and the SOP wants somebody else.
         ParametersChanged: They are not those that the signer saw.
@@ -146,7 +146,7 @@ async def reject(
     """
     case, task, rule = await _to_approve(tx, task, note, signed_by, seen, take_over=take_over, by=by, at=at)
     written = await _noted(tx, case, task, note, signed_by, by=by, at=at)
-    proof = await approvals.proof_of(tx, task, rule, signed_by, at=at)
+    proof = await approvals.proof_of(tx, task, rule, signed_by, via=via, at=at)
     _decide(task, "rejected", "rejected", case, signed_by, via, at)
     await _record(tx, case, task, "task.rejected", written, signed_by, via, by=by, at=at, **proof)
     return task
@@ -165,20 +165,29 @@ async def skip(
 ) -> Task:
     """Close a task without doing it.
 
+    An approval that waits is skipped by whoever may decide it, and signed as a rejection is.
+
     Raises:
         AlreadyDecided: Somebody was faster.
+        CodeRequired: The SOP or the link wants a code to sign with, and none was verified.
+        FourEyes: The signer opened the case or did the work, and the SOP wants somebody else.
         MandatoryTask: The SOP says that it may not be skipped.
+        NotApprover: The SOP does not name the signer.
         NotYours: It belongs to somebody else.
         TextRequired: There is no reason.
     """
     case, task = await to_decide(tx, task, signed_by)
     if task.mandatory:
         raise MandatoryTask(f"{task_label(case, task)} is mandatory")
+    asked = task.kind == "approval" and task.state == "open"
+    rule = await approvals.refuse_who_may_not(tx, case, task, signed_by) if asked else None
     task_reason = texts.words(reason, "the reason")
-    await become_owner(tx, case, task, signed_by, take_over=take_over, by=by, at=at)
+    if rule is None or rule.needed == 1:  # of several approvers it is nobody's own
+        await become_owner(tx, case, task, signed_by, take_over=take_over, by=by, at=at)
+    proof = await approvals.proof_of(tx, task, rule, signed_by, via=via, at=at) if rule else {}
     task.reason = task_reason
     _decide(task, "skipped", "skipped", case, signed_by, via, at)
-    await _record(tx, case, task, "task.skipped", None, signed_by, via, by=by, at=at)
+    await _record(tx, case, task, "task.skipped", None, signed_by, via, by=by, at=at, **proof)
     return task
 
 

@@ -10,6 +10,7 @@ from case_store.actor import Actor
 from case_store.models import JsonMap, Task
 from case_store.moves import move_task
 from case_store.store import Tx
+from case_store.tasks import approvals
 from case_store.tasks.ownership import recipients, resolve
 
 
@@ -65,6 +66,8 @@ async def ask(
     task.parameters, task.opened_at = parameters, at
     clocks.restart(task, await clocks.Times.of(tx, case), at, due_at=due_at)
     tx.record("task.opened", task, by=by, at=at, facts={"owner_rule": task.owner_rule})
+    if task.kind == "approval":
+        await approvals.void(tx, task, by=by, at=at)  # of before its case was cancelled and re-opened
     await tx.flush()
     await notices.assigned(tx, task, await recipients(tx, task), at)
     return task

@@ -13,6 +13,7 @@ from case_store.errors import NotSealed
 from console.call import Here
 from console.commands.audit_export import OfCase, export
 from console.commands.audit_verify import verify
+from console.moments import a_moment
 from console.numbers import Count, Nth
 from console.output import AsJson, Column
 from console.text import moment
@@ -64,7 +65,9 @@ app.command(verify)
 async def replay(
     *,
     case: Annotated[str, Parameter(help="The case, by its number.")],
-    at: Annotated[datetime | None, Parameter(help="As it was then (UTC where no zone is named).")] = None,
+    at: Annotated[
+        datetime | None, Parameter(converter=a_moment, help="As it was then (UTC where no zone is named).")
+    ] = None,
     seq: Annotated[Nth | None, Parameter(help="As it was after its event of this number.")] = None,
     as_json: AsJson = False,
     call: Here,

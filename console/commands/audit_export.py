@@ -19,6 +19,7 @@ from console.call import Call, Here
 from console.errors import ConsoleError, FileNotWritten
 from console.exporting import refuse_existing
 from console.files import counting_kinds, lines_to
+from console.moments import a_moment
 from console.text import numbered
 
 OfCase = Annotated[str | None, Parameter(help="Only this case, by its number.")]
@@ -32,10 +33,11 @@ class Which:
     """Which events leave; all of them unless something is said. What is said has to fit together."""
 
     case: OfCase = None
-    since: Annotated[datetime | None, Parameter(help="Only what happened then or later (UTC if no zone is named).")] = (
-        None
-    )
-    until: Annotated[datetime | None, Parameter(help="Only what happened before then.")] = None
+    since: Annotated[
+        datetime | None,
+        Parameter(converter=a_moment, help="Only what happened then or later (UTC if no zone is named)."),
+    ] = None
+    until: Annotated[datetime | None, Parameter(converter=a_moment, help="Only what happened before then.")] = None
     actor: Annotated[
         str | None, Parameter(help="Only what they did: a handle, or a part of the system (system:relay).")
     ] = None

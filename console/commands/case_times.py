@@ -9,6 +9,7 @@ from case_store import deadlines, find, pausing, views
 from case_store.actor import Actor
 from case_store.views import Duration
 from console.call import Here
+from console.moments import a_moment
 from console.output import AsJson, Column
 from console.text import seconds, words
 
@@ -16,7 +17,7 @@ deadline = App(name="deadline", help="Deadlines that a law or a contract sets. `
 
 Number = Annotated[str, Parameter(help="Number of the case, such as 12.")]
 Name = Annotated[str, Parameter(help="Name of the deadline, such as 'GDPR Art. 33'.")]
-When = Annotated[datetime, Parameter(help="When (UTC where no zone is named).")]
+When = Annotated[datetime, Parameter(converter=a_moment, help="When (UTC where no zone is named).")]
 
 DURATIONS = [
     Column[Duration]("Task", lambda one: one.name or "the whole case"),

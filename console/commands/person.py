@@ -13,6 +13,7 @@ from console.call import Call, Here
 from console.commands.privacy_options import Basis, DryRun, Ticket, Yes
 from console.commands.retention import forget
 from console.confirm import confirm
+from console.moments import a_moment
 from console.output import AsJson
 from console.text import words
 
@@ -106,8 +107,12 @@ async def away(
     handle: Handle,
     /,
     *,
-    until: Annotated[datetime | None, Parameter(help="When they are back (UTC where no zone is named).")] = None,
-    start: Annotated[datetime | None, Parameter(name="--from", help="When they go; else now.")] = None,
+    until: Annotated[
+        datetime | None, Parameter(converter=a_moment, help="When they are back (UTC where no zone is named).")
+    ] = None,
+    start: Annotated[
+        datetime | None, Parameter(converter=a_moment, name="--from", help="When they go; else now.")
+    ] = None,
     deputy: Annotated[str | None, Parameter(help="Who stands in, and is told in their place.")] = None,
     call: Here,
 ) -> None:

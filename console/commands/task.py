@@ -136,16 +136,11 @@ async def skip(
     *,
     reason: Annotated[str, Parameter(help="Why.")],
     take_over: TakeOver = False,
+    code: Code = None,
     call: Here,
 ) -> None:
     """Leave a task out, with a reason; refused where the SOP makes it mandatory."""
-    async with call.writing() as (tx, person):
-        found = await naming.task(tx, task)
-        done = await tasks.skip(
-            tx, found, reason, take_over=take_over, signed_by=person, via=VIA, by=Actor.person(person), at=call.now
-        )
-        said = await _said(tx, done)
-    call.printer.say(said)
+    await _sign(call, tasks.skip, task, code=code, reason=reason, take_over=take_over)
 
 
 @app.command
@@ -237,7 +232,7 @@ async def reassign(
 async def _sign(
     call: Call, verb: Callable[..., Awaitable[Task]], name: str, *, code: str | None, **given: str | bool | None
 ) -> None:
-    """Decide an approval; that a code was wrong is on record with the refusal."""
+    """Decide what may need a code; that a code was wrong is on record with the refusal."""
     said = ""
     async with call.writing() as (tx, person):
         found = await naming.task(tx, name)

@@ -10,6 +10,7 @@ from case_store import views
 from case_store.on_call import OnCallRefused
 from case_store.views import TimesRow
 from console.call import Here
+from console.moments import a_moment
 from console.output import AsJson, Column
 from console.text import seconds, words
 
@@ -30,8 +31,10 @@ _COLUMNS = [
 
 async def times(
     *,
-    since: Annotated[datetime | None, Parameter(help="Cases opened then or later (UTC if no zone is named).")] = None,
-    until: Annotated[datetime | None, Parameter(help="Cases opened before then.")] = None,
+    since: Annotated[
+        datetime | None, Parameter(converter=a_moment, help="Cases opened then or later (UTC if no zone is named).")
+    ] = None,
+    until: Annotated[datetime | None, Parameter(converter=a_moment, help="Cases opened before then.")] = None,
     as_json: AsJson = False,
     call: Here,
 ) -> None:
@@ -46,7 +49,9 @@ async def times(
 
 async def on_call(
     *,
-    at: Annotated[datetime | None, Parameter(help="Then, and not now (UTC where no zone is named).")] = None,
+    at: Annotated[
+        datetime | None, Parameter(converter=a_moment, help="Then, and not now (UTC where no zone is named).")
+    ] = None,
     as_json: AsJson = False,
     call: Here,
 ) -> None:

@@ -2,181 +2,234 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from case_store import links
-from case_store.errors import StoreError, StoreUnavailable
-from case_store.forms import FormRefused
+from case_store.errors import StoreError
+from case_store.forms import FormRefused, label_of
+from case_store.lifecycle import NotAllowedNow
 from case_store.links import Answer
-from case_store.refusals import AlreadyDecided, CodeRequired, LinkRefused, NoOtherChannel, TextRequired, TooManyCodes
-from case_store.views.answer_page import AnswerPage, answer_page
-from console.web import binding
+from case_store.models import Task
+from case_store.refusals import (
+    AlreadyApproved,
+    AlreadyDecided,
+    CodeRequired,
+    FourEyes,
+    LinkRefused,
+    MandatoryTask,
+    NoOtherChannel,
+    NotApprover,
+    NotYours,
+    ParametersChanged,
+    PersonInactive,
+    TextRequired,
+    TooManyCodes,
+    WrongKind,
+)
+from case_store.views.answer_page import AnswerPage, answer_page, reader_of
+from console.web import binding, pages
 from console.web.body import form_fields
+from console.web.pages import QUESTION, Problem
+from console.web.reader import Reader, reader_for
 from console.web.site import BY, Site, new_request_id, site_of
 
-QUESTION: Final = "q."
-"""What the names of the SOP's own fields begin with."""
 CODE: Final = "code"
+_FIRST_BUTTON: Final = "decide"
 _STATUS: Final = {"unknown": 404, "used": 410, "revoked": 410, "expired": 410, "not_allowed": 403}
-_DONE: Final = {"done": "is done", "approve": "is approved", "reject": "is rejected", "skip": "is skipped"}
+_LEADS_ON: Final = frozenset({"expired", "decided", "changed", "not_allowed"})
+_NOT_THEIRS: Final = (
+    AlreadyApproved,
+    FourEyes,
+    MandatoryTask,
+    NotAllowedNow,
+    NotApprover,
+    NotYours,
+    ParametersChanged,
+    PersonInactive,
+    WrongKind,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """Somebody follows a link that can be used."""
+
+    site: Site
+    request: Request
+    name: str
+    page: AnswerPage
+    reader: Reader
+    fields: Sequence[tuple[str, str]] = ()
+
+    def sent(self, key: str) -> str:
+        """Return what was sent by this name, the last of several."""
+        return dict(self.fields).get(key, "")
+
+    def again(self, status: int, *problems: Problem, told: str = "") -> Response:
+        """Show the page, with what was entered."""
+        return pages.question(
+            self.site,
+            self.request,
+            self.name,
+            self.page,
+            self.reader,
+            status=status,
+            problems=problems,
+            told=told,
+            sent=self.fields,
+        )
 
 
 async def show(request: Request) -> Response:
     """Show what is asked."""
-    site, name = site_of(request), _name(request)
     try:
-        page = await _page(site, request, name)
+        visit = await _visit(request)
     except LinkRefused as refusal:
-        return await _refused(site, name, refusal)
+        return await _ended(request, refusal)
+    site, name = visit.site, visit.name
     if (count := site.visits.count(f"opened {name}")) is not None:
         async with site.store.transaction(request_id=new_request_id()) as tx:
             await links.opened(tx, name, count=count, by=BY, at=site.clock())
-    return page
+    return visit.again(200)
 
 
 async def take(request: Request) -> Response:
     """Take an answer."""
     site, name = site_of(request), _name(request)
     fields = await form_fields(request)
-    if name is None:
-        return await _refused(site, name, LinkRefused("unknown"))
-    if not site.per_link.allows(name):
-        raise HTTPException(429, "This was sent too often. Wait a minute, then try again.")
-    sent = dict(fields)
+    if name is not None and not site.per_link.allows(name):
+        raise HTTPException(429)
     try:
-        if not binding.is_ours(site, request, sent.get(binding.FIELD, ""), name):
-            said = "This page was too old, or came from elsewhere. Nothing was decided. Please answer again."
-            return await _page(site, request, name, status=403, problems=[said], sent=fields)
-        if sent.get("decision") == CODE:
-            return await _send_code(site, request, name, fields)
-        return await _decide(site, request, name, fields)
+        visit = await _visit(request, fields)
+        if not binding.is_ours(site, request, visit.sent(binding.FIELD), visit.name):
+            return visit.again(403, Problem(visit.reader.say("too_old")))
+        if not visit.sent("decision"):  # Enter was pressed in a field
+            return visit.again(422, Problem(visit.reader.say("choose"), _FIRST_BUTTON))
+        if visit.sent("decision") == CODE:
+            return await _send_code(visit)
+        return await _decide(visit)
     except LinkRefused as refusal:
-        return await _refused(site, name, refusal)
+        return await _ended(request, refusal)
 
 
-async def _decide(site: Site, request: Request, name: str, fields: Sequence[tuple[str, str]]) -> Response:
-    sent = dict(fields)
-    given = Answer(sent.get("decision", ""), sent.get("note") or None, _answers(fields))
+async def _visit(request: Request, fields: Sequence[tuple[str, str]] = ()) -> _Visit:
+    site, name = site_of(request), _name(request)
+    async with site.store.reading() as tx:
+        page = await answer_page(tx, name, site.clock())
+    return _Visit(site, request, name or "", page, reader_for(page.reader, request), fields)
+
+
+async def _decide(visit: _Visit) -> Response:
+    site, say = visit.site, visit.reader.say
+    given = Answer(visit.sent("decision"), visit.sent("note") or None, _answers(visit))
     try:
-        if given.decision in links.SIGNED and (wrong := await _wrong_code(site, name, sent.get("code", ""))):
-            return await _page(site, request, name, status=422, problems=[wrong], sent=fields)
+        if given.decision in links.SIGNED and (wrong := await _wrong_code(visit, given.decision)):
+            return visit.again(422, wrong)
         async with site.store.transaction(request_id=new_request_id()) as tx:
-            task = await links.answer(tx, name, given, by=BY, at=site.clock())
-            title = task.title
+            task = await links.answer(tx, visit.name, given, by=BY, at=site.clock())
     except FormRefused as error:
-        return await _page(site, request, name, status=422, problems=error.problems, sent=fields)
-    except (TextRequired, CodeRequired) as error:
-        return await _page(site, request, name, status=422, problems=[_words(error)], sent=fields)
+        return visit.again(422, *_faults(visit, error))
+    except TextRequired:
+        return visit.again(422, Problem(say("why_missing" if given.decision == "skip" else "note_missing"), "note"))
+    except CodeRequired:
+        return visit.again(422, Problem(say("code_missing"), "code"))
     except AlreadyDecided:
         raise LinkRefused("decided") from None  # by whom is nothing for whoever has the link
-    except (LinkRefused, StoreUnavailable):
-        raise
-    except StoreError as error:
-        return _said(site, 403, "This cannot be decided by link", type(error).__doc__ or "", _ELSEWHERE)
-    return _said(site, 200, "Thank you", f"“{title}” {_DONE[given.decision]}.", "You can close this page.")
+    except _NOT_THEIRS as error:
+        return _not_theirs(visit, error)
+    return _thanks(visit, task, given.decision)
 
 
-async def _wrong_code(site: Site, name: str, entered: str) -> str | None:
+async def _wrong_code(visit: _Visit, decision: str) -> Problem | None:
     """Return why a code is not taken; counted in a transaction of its own, whatever becomes of the decision."""
-    if not entered.strip():
-        return "Enter the code that was sent to you, or have one sent."
+    site, say = visit.site, visit.reader.say
     async with site.store.transaction(request_id=new_request_id()) as tx:
-        checked = await links.check_code(tx, name, entered, by=BY, at=site.clock())
-    # Here a button asks for another code, where the command line has a command.
-    return checked.why and checked.why.replace(": casewright task code", "")
+        entered = visit.sent("code")
+        checked = await links.check_code(tx, visit.name, decision, entered, by=BY, at=site.clock())
+    if checked is None or checked.wrong is None:
+        return None
+    channel = say(f"channel.{checked.channel}") if checked.channel else ""
+    return Problem(say(f"code.{checked.wrong}", left=checked.left, channel=channel), "code")
 
 
-async def _send_code(site: Site, request: Request, name: str, fields: Sequence[tuple[str, str]]) -> Response:
+async def _send_code(visit: _Visit) -> Response:
+    site, say = visit.site, visit.reader.say
     try:
         async with site.store.transaction(request_id=new_request_id()) as tx:
-            channel = await links.send_code(tx, name, by=BY, at=site.clock())
+            channel = await links.send_code(tx, visit.name, by=BY, at=site.clock())
     except TooManyCodes:
-        problem = "A code was sent a moment ago, or too many within the hour. Look for it, or wait."
+        return visit.again(422, Problem(say("too_many_codes"), "code"))
     except NoOtherChannel:
-        problem = "No other way than this link's reaches you, so no code can be sent. Decide in the Prefect UI."
-    else:
-        return await _page(site, request, name, told=f"A code is on its way to you by {channel}.", sent=fields)
-    return await _page(site, request, name, status=422, problems=[problem], sent=fields)
+        return visit.again(422, Problem(say("no_other_channel"), "code"))
+    except _NOT_THEIRS as error:
+        return _not_theirs(visit, error)
+    return visit.again(200, told=say("code_sent", channel=say(f"channel.{channel}")))
 
 
-def _answers(fields: Sequence[tuple[str, str]]) -> dict[str, object]:
+def _answers(visit: _Visit) -> dict[str, object]:
     """Return the answers by field: text, or a list of texts where a field came several times."""
     found: dict[str, object] = {}
-    for key, value in fields:
+    for key, value in visit.fields:
         if key.startswith(QUESTION):
             field, before = key.removeprefix(QUESTION), found.get(key.removeprefix(QUESTION))
+            asked = visit.page.form.get(field)
+            entered = visit.reader.moment_entered(value) if asked and asked.type == "datetime" else value
             if before is None:
-                found[field] = value
+                found[field] = entered
             else:
-                found[field] = [*before, value] if isinstance(before, list) else [before, value]
+                found[field] = [*before, entered] if isinstance(before, list) else [before, entered]
     return found
 
 
-async def _page(
-    site: Site,
-    request: Request,
-    name: str | None,
-    *,
-    status: int = 200,
-    problems: Sequence[str] = (),
-    told: str = "",
-    sent: Sequence[tuple[str, str]] = (),
-) -> Response:
+def _faults(visit: _Visit, error: FormRefused) -> list[Problem]:
+    form, say = visit.page.form, visit.reader.say
+    found = []
+    for fault in error.faults:
+        label = label_of(fault.field, form[fault.field]) if fault.field in form else fault.field
+        found.append(Problem(say(f"answer.{fault.kind}", **fault.facts), pages.field_id(fault.field), label))
+    return found
+
+
+def _thanks(visit: _Visit, task: Task, decision: str) -> Response:
+    say, page = visit.reader.say, visit.page
+    key = "one_approved" if decision == "approve" and task.state == "open" else decision
+    words = say(f"decided.{key}", title=page.task_title)
+    return pages.said(visit.site, visit.reader, 200, say("thanks"), words, say("close", case=page.case_number))
+
+
+def _not_theirs(visit: _Visit, error: StoreError) -> Response:
+    say, why = visit.reader.say, type(error).__name__
+    words = say(why if say.knows(why) else "not_now")
+    onwards = (say("to_prefect"), visit.site.settings.prefect_ui_url)
+    lines = (words, say("not_allowed.step"))
+    return pages.said(visit.site, visit.reader, 403, say("not_allowed.head"), *lines, onwards=onwards)
+
+
+async def _ended(request: Request, refusal: LinkRefused) -> Response:
+    """Say why a link cannot be used, and what to do; nothing of the task: whoever has the link may not see it."""
+    site, name, why = site_of(request), _name(request), refusal.why
+    await _put_on_record(site, name, why)
     async with site.store.reading() as tx:
-        page = await answer_page(tx, name, site.clock())
-    view = binding.view_of(site, request)
-    text = site.templates.get_template("answer.html").render(
-        page=page, problems=problems, told=told, sealed=binding.seal(site, view, name or ""), **_kept(page, sent)
-    )
-    response = HTMLResponse(text, status)
-    binding.remember(site, response, view)
-    return response
+        person = await reader_of(tx, name)
+    reader = reader_for(person, request)
+    say = reader.say
+    onwards = (say("to_prefect"), site.settings.prefect_ui_url) if why in _LEADS_ON else None
+    lines = (say(f"{why}.words"), say(f"{why}.step"))
+    return pages.said(site, reader, _STATUS.get(why, 409), say(f"{why}.head"), *lines, onwards=onwards)
 
 
-def _kept(page: AnswerPage, sent: Sequence[tuple[str, str]]) -> Mapping[str, object]:
-    """Return what somebody entered before, so that they need not type it again."""
-    values: dict[str, list[str]] = {field: [] for field in page.form}
-    for key, value in sent:
-        if (field := key.removeprefix(QUESTION)) in values and key != field:
-            values[field].append(value)
-    return {"values": values, "note": dict(sent).get("note", "")}
+async def _put_on_record(site: Site, name: str | None, why: str) -> None:
+    # What is unknown is counted as one: whoever guesses would fill the memory with names.
+    if (count := site.visits.count("unknown" if why == "unknown" else f"{why} {name}")) is not None:
+        async with site.store.transaction(request_id=new_request_id()) as tx:
+            await links.refused(tx, name, why, count=count, by=BY, at=site.clock())
 
 
 def _name(request: Request) -> str | None:
     return site_of(request).keys.read_link(request.path_params["token"])
-
-
-_ELSEWHERE: Final = "Decide in the Prefect UI, or ask whoever runs Casewright."
-_HEADINGS: Final = {
-    "unknown": "This link does not work",
-    "used": "This link was used",
-    "revoked": "This link was taken back",
-    "expired": "This link has expired",
-    "decided": "Nothing is left to decide",
-    "changed": "The question has changed",
-    "not_allowed": "This cannot be decided by link",
-}
-
-
-async def _refused(site: Site, name: str | None, refusal: LinkRefused) -> Response:
-    unknown = refusal.why == "unknown"  # counted as one: whoever guesses would fill the memory with names
-    if (count := site.visits.count("unknown" if unknown else f"{refusal.why} {name}")) is not None:
-        async with site.store.transaction(request_id=new_request_id()) as tx:
-            await links.refused(tx, name, refusal.why, count=count, by=BY, at=site.clock())
-    step = "Copy the whole link from the message, and try again." if unknown else _ELSEWHERE
-    return _said(site, _STATUS.get(refusal.why, 409), _HEADINGS[refusal.why], _words(refusal), step)
-
-
-def _words(error: StoreError) -> str:
-    said = str(error)
-    return f"{said[:1].upper()}{said[1:]}."
-
-
-def _said(site: Site, status: int, heading: str, words: str, step: str) -> Response:
-    text = site.templates.get_template("said.html").render(heading=heading, words=words, step=step)
-    return HTMLResponse(text, status)

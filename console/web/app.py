@@ -8,24 +8,25 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from case_store.errors import StoreError, StoreUnavailable
-from console.web import answers, twilio_hooks
+from console.web import answers, pages, twilio_hooks
 from console.web.headers import Headers
+from console.web.limits import whose
+from console.web.reader import reader_for
 from console.web.site import Site, site_of
 
 _STYLE: Final = files("console.web").joinpath("style.css").read_text(encoding="utf-8")
-_HEADINGS: Final = {404: "There is no such page", 405: "This cannot be done here", 429: "Too often", 503: "Not now"}
 
 Answering = Callable[[Request], Awaitable[Response]]
 
 
-def make(site: Site) -> Starlette:
-    """Return the application of a site."""
+def make(site: Site) -> ASGIApp:
+    """Return the application of a site; every answer of it bears our headers, also one to what went wrong."""
     app = Starlette(
         routes=[
             Route("/a/{token}", _limited(answers.show), methods=["GET"]),
@@ -35,18 +36,17 @@ def make(site: Site) -> Starlette:
             Route("/style.css", style, methods=["GET"]),
             Route("/health", health, methods=["GET"]),
         ],
-        middleware=[Middleware(Headers, secure=site.secure)],
         exception_handlers={HTTPException: _wrong, StoreError: _down, Exception: _failed},
     )
+    app.router.redirect_slashes = False  # it would send people to whatever host the request names
     app.state.site = site
-    return app
+    return Headers(app, secure=site.secure)
 
 
 def _limited(answering: Answering) -> Answering:
     async def limited(request: Request) -> Response:
-        address = request.client.host if request.client else "unknown"
-        if not site_of(request).per_address.allows(address):
-            raise HTTPException(429, "This address asks too often. Wait a minute, then try again.")
+        if not site_of(request).per_address.allows(whose(request.client.host if request.client else "")):
+            raise HTTPException(429)
         return await answering(request)
 
     return limited
@@ -64,22 +64,19 @@ async def health(request: Request) -> Response:
 
 
 async def _wrong(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    words = error.detail if isinstance(error, HTTPException) else ""
-    return _told(request, status, _HEADINGS.get(status, "This was not taken"), words)
+    return _told(request, error.status_code if isinstance(error, HTTPException) else 500)
 
 
 async def _down(request: Request, error: Exception) -> Response:
-    if isinstance(error, StoreUnavailable):
-        return _told(request, 503, _HEADINGS[503], "The case store is busy or down. Nothing was decided.")
-    return _told(request, 500, "This went wrong", "Nothing was decided.")
+    return _told(request, 503 if isinstance(error, StoreUnavailable) else 500)
 
 
 async def _failed(request: Request, _error: Exception) -> Response:
-    return _told(request, 500, "This went wrong", "Nothing was decided.")
+    return _told(request, 500)
 
 
-def _told(request: Request, status: int, heading: str, words: str) -> Response:
-    page = site_of(request).templates.get_template("said.html")
-    text = page.render(heading=heading, words=words, step="Try again in a moment, or ask whoever runs Casewright.")
-    return HTMLResponse(text, status)
+def _told(request: Request, status: int) -> Response:
+    reader = reader_for(None, request)
+    say, which = reader.say, status if reader.say.knows(f"wrong.{status}.head") else "other"
+    lines = (say(f"wrong.{which}.words"), say("wrong.step"))
+    return pages.said(site_of(request), reader, status, say(f"wrong.{which}.head"), *lines)

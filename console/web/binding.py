@@ -32,8 +32,12 @@ def seal(site: Site, view: str, name: str) -> str:
 
 
 def remember(site: Site, response: Response, view: str) -> None:
-    """Have the browser remember the view; other sites cannot have it sent along."""
-    response.set_cookie(_cookie(site), view, path="/", secure=site.secure, httponly=True, samesite="strict")
+    """Have the browser remember the view; other sites cannot have it sent along with a form.
+
+    `lax`, as people come from web mail: with `strict` each link that they follow there would make the pages that they
+    have open already those of another browser.
+    """
+    response.set_cookie(_cookie(site), view, path="/", secure=site.secure, httponly=True, samesite="lax")
 
 
 def is_ours(site: Site, request: Request, sealed: str, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -10,6 +11,8 @@ from starlette.requests import Request
 
 LARGEST: Final = 256 * 1024
 """Bytes. A form has a few fields; the longest text that is kept fits well."""
+WITHIN: Final = 20.0
+"""Seconds for all of it to arrive."""
 _MOST_FIELDS: Final = 300
 
 
@@ -33,11 +36,15 @@ async def read(request: Request, largest: int = LARGEST) -> bytes:
     """Return the bytes that were sent.
 
     Raises:
-        HTTPException: There are too many (413).
+        HTTPException: There are too many (413), or they come too slowly (408).
     """
     got = bytearray()
-    async for chunk in request.stream():
-        got += chunk
-        if len(got) > largest:
-            raise HTTPException(413, f"More than {largest // 1024} KiB was sent.")
+    try:
+        async with asyncio.timeout(WITHIN):
+            async for chunk in request.stream():
+                got += chunk
+                if len(got) > largest:
+                    raise HTTPException(413, f"More than {largest // 1024} KiB was sent.")
+    except TimeoutError:
+        raise HTTPException(408, "It did not come in time.") from None
     return bytes(got)

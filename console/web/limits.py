@@ -9,7 +9,23 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
+
+_ONE_LINE: Final = 64
+"""Bits of an IPv6 address that name a line; whoever has it chooses the others."""
+
+
+def whose(address: str) -> str:
+    """Return the key under which an address is counted: itself, or of IPv6 the network of one line."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(ip, IPv4Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or ip_network((ip, _ONE_LINE), strict=False))
+
 
 WINDOW: Final = 60.0
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from case_store.links import LinkKeys
+from case_store.settings import Settings
 from console.home import free_port
 from console.stopping import stop_signals
 from console.web.app import make
+from console.web.patience import Impatient
 from console.web.site import Site
+
+_AT_ONCE: Final = 500
+"""Connections; more are told to come later. Fewer than the files that a process may commonly open."""
 
 if TYPE_CHECKING:
     from console.call import Call
@@ -30,20 +36,29 @@ async def serve(call: Call, host: str, port: int) -> None:
     async with call.store() as store:
         keys = LinkKeys.load(call.settings.keys)
         app = make(Site(store, keys, call.settings, lambda: call.now))
-        # No access log: a line of it would hold the token of a link.
-        config = uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=5,
-        )
+        config = configured(app, call.settings, host, port)
         where = call.settings.public_url or "nowhere yet: messages carry no links until CASEWRIGHT_PUBLIC_URL is set"
         call.printer.say(f"pages at http://{host}:{port}, reached by people at {where}")
         await _until_stopped(_Server(config))
+
+
+def configured(app: ASGIApp, settings: Settings, host: str, port: int) -> uvicorn.Config:
+    """Return how the application is served."""
+    # No access log: a line of it would hold the token of a link.
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=Impatient,
+        ws="none",
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        limit_concurrency=_AT_ONCE,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+    )
 
 
 class _Server(uvicorn.Server):

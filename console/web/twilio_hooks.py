@@ -50,11 +50,13 @@ async def inbound(request: Request) -> Response:
 
 async def _take(site: Site, number: str, text: str, sid: str) -> str | None:
     async with site.store.transaction(request_id=new_request_id()) as tx:
+        said = replies.read(text)
         person = await replies.by_phone(tx, number)
         if person is None:  # a stranger is told nothing, not even that we are here
+            await replies.take_of_shared(tx, number, _CHANNEL, sid, said, by=BY, at=site.clock())
             return None
         sender = replies.Sender(person, _CHANNEL, sid)
-        taken = await replies.take(tx, sender, replies.read(text), by=BY, at=site.clock())
+        taken = await replies.take(tx, sender, said, by=BY, at=site.clock())
         return taken.words if taken else None
 
 

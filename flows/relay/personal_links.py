@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from case_store import find, sops
 from case_store.actor import Actor
 from case_store.errors import LinkKeyUnusable
-from case_store.links import LinkKeys, mint
+from case_store.links import ASKING, LinkKeys, mint
 from case_store.models import OutboxEntry, Person
 from flows.clock import now
 from flows.resources import Resources
 
 log = logging.getLogger(__name__)
-
-ASKING: Final = frozenset({"assigned", "overdue", "warning"})
-"""Templates of messages that ask their reader to decide; others only tell."""
 
 
 def personal_links(own: Resources, by: Actor) -> Callable[[OutboxEntry, Person], Awaitable[str | None]] | None:

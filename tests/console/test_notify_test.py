@@ -14,12 +14,12 @@ import trustme
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from case_store import find, people
+from case_store import contacts, find, people
 from case_store.actor import Actor
 from case_store.models import AuditEvent
 from case_store.settings import Settings
 from case_store.store import CaseStore
-from flows.notify_test import Asked, NoSuchChannel, next_step, notify_test
+from flows.notify_test import Asked, NoSuchChannel, NotWanted, next_step, notify_test
 from notifiers.contract import Outcome
 from notifiers.testing.rooms import FakeRooms, Reply
 from notifiers.testing.smtp import SmtpServer
@@ -59,10 +59,12 @@ def settings(server: SmtpServer, mail: Mail, **changes) -> dict:
     }
 
 
-async def run(filled, capsys, channel: str | None = None, person: str = "dana", **given) -> tuple[int, str]:
+async def run(
+    filled, capsys, channel: str | None = None, person: str = "dana", *, anyway: bool = False, **given
+) -> tuple[int, str]:
     """Send a test message as the command does; give its exit code and what it printed."""
     made = Settings(prefect_api_url=f"http://127.0.0.1:{free_port()}/api", **given)
-    code = await notify_test(made, Asked(person, channel, "dana"))
+    code = await notify_test(made, Asked(person, channel, "dana", anyway))
     return code, capsys.readouterr().out
 
 
@@ -174,6 +176,38 @@ async def test_each_channel_can_be_named(filled, capsys):
         assert twilio.messages[0]["body"].startswith("TEST: This is a test")
         assert len(rooms.requests) == 3
         assert "k" * 32 not in out
+
+
+async def test_who_opted_out_is_texted_only_if_that_is_said(filled, capsys):
+    await give_a_phone("dana")
+    await say_of_dana(contacts.opt_out, "sms")
+    async with FakeTwilio() as twilio:
+        texts = {
+            "twilio_account_sid": twilio.account_sid,
+            "twilio_auth_token": SecretStr(twilio.auth_token),
+            "twilio_from": "MG" + "1" * 32,
+            "twilio_url": twilio.url,
+        }
+        with pytest.raises(NoSuchChannel) as unreached:
+            await run(filled, capsys, **texts)
+        assert "sms (opted out)" in unreached.value.next_step
+        with pytest.raises(NotWanted, match="wants nothing by sms") as refusal:
+            await run(filled, capsys, channel="sms", **texts)
+        assert "--anyway" in refusal.value.next_step
+        assert await on_record() == []
+        code, out = await run(filled, capsys, channel="sms", anyway=True, **texts)
+        assert (code, "warning: dana opted out of sms" in out) == (0, True)
+        await say_of_dana(contacts.mark_bad, "sms")
+        code, out = await run(filled, capsys, channel="sms", anyway=True, **texts)
+        assert (code, "reached nobody before" in out) == (0, True)
+
+
+async def say_of_dana(verb, channel: str) -> None:
+    store = await CaseStore.open(Settings())
+    async with store.transaction() as tx:
+        dana = await find.person(tx, "dana")
+        await verb(tx, dana, channel, by=Actor.system("engine"), at=NOW, why="a test")
+    await store.close()
 
 
 async def test_a_channel_that_is_not_set_up_is_refused_with_those_that_are(filled, capsys):

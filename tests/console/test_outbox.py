@@ -1,11 +1,13 @@
 """`casewright outbox` and `casewright notify preview`."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from case_store import outbox
+from case_store.links import LinkKeys
 from case_store.models import OutboxEntry
 from tests.console.conftest import ENGINE, NOW
 
@@ -73,7 +75,10 @@ def test_a_message_is_shown_as_its_reader_gets_it(casewright, asked, tmp_path):
     said = casewright("notify", "preview", "assigned", "--case", "1", "--html", file)
     assert said.code == 0, said.err
     assert "Subject: [CASE-1] For you:" in said.out
-    assert "Text message (" in said.out
+    text = re.search(r"Text message \((\d+) characters, with its marker\):\n(.*)\n", said.out)
+    assert text
+    assert len(text[2]) == int(text[1])
+    assert text[2].endswith(" [C1-7F3A]")
     assert "A <b>bold</b> try" not in file.read_text()
     assert "<html" in file.read_text()
     assert "] Für " in casewright("notify", "preview", "assigned", "--case", "1", "--language", "de").out
@@ -85,6 +90,44 @@ def test_a_message_is_shown_as_its_reader_gets_it(casewright, asked, tmp_path):
 def test_every_message_can_be_shown(casewright, asked, template):
     asked("confirm-source")
     assert casewright("notify", "preview", template, "--case", "1").code == 0
+
+
+@pytest.mark.parametrize("template", ["alarm", "assigned", "code", "digest", "escalated", "hidden", "test"])
+def test_every_message_can_be_shown_of_an_example(casewright, filled, template):
+    said = casewright("notify", "preview", template)
+    assert said.code == 0, said.err
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_shown(casewright, filled, tmp_path):
+    said = casewright("notify", "preview", "assigned", "--html", tmp_path / "nowhere" / "x.html")
+    assert (said.code, said.out) == (1, "")
+    assert "No such file or directory" in said.err
+    assert "Name a file that you may write" in said.err
+
+
+def test_an_example_of_a_personal_link_is_shown_where_there_would_be_one(casewright, asked, monkeypatch):
+    asked("confirm-source")
+    token = LinkKeys(("k" * 43,)).new_link()[0]
+    monkeypatch.setenv("CASEWRIGHT_PUBLIC_URL", "https://soar.example.org")
+    link = re.search(r"https://soar.example.org/a/(\S+)", casewright("notify", "preview", "assigned").out)
+    assert link
+    assert len(link[1]) == len(token)
+    assert LinkKeys(("k" * 43,)).read_link(link[1]) is None
+    assert "soar.example.org" not in casewright("notify", "preview", "assigned", "--case", "1").out, "no task by link"
+    assert "soar.example.org" not in casewright("notify", "preview", "escalated").out, "it asks for nothing"
+
+
+def test_a_hidden_message_says_in_words_why_it_comes(casewright, filled):
+    said = casewright("notify", "preview", "hidden", "--language", "de").out
+    assert "(eine Aufgabe wartet)" in said
+    assert "assigned" not in said
+
+
+@pytest.mark.parametrize("command", ["times --since yesterday", "audit export --until tomorrow", "on-call --at noon"])
+def test_what_is_no_moment_is_refused_with_one_that_is(casewright, filled, command):
+    said = casewright(*command.split())
+    assert said.code != 0
+    assert "2026-11-24T09:30+01:00" in " ".join(f"{said.out}{said.err}".replace("│", " ").split())
 
 
 def test_a_message_that_is_none_is_refused_with_those_there_are(casewright, asked):

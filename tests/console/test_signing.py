@@ -116,3 +116,11 @@ def test_no_code_goes_to_whoever_cannot_use_it(casewright, paying, task, who, wh
     said = casewright("task", "code", task, "--as", who)
     assert said.code == 1
     assert why in said.err
+
+
+def test_an_approval_is_skipped_with_a_code_too(casewright, paying, in_store):
+    unsigned = casewright("task", "skip", "1/release", "--reason", "not needed")
+    assert (unsigned.code, "signed with a code" in unsigned.err) == (1, True), unsigned.err
+    assert casewright("task", "code", "1/release").code == 0
+    said = casewright("task", "skip", "1/release", "--reason", "not needed", "--code", digits(in_store))
+    assert (said.code, said.out) == (0, "1/release is skipped\n"), said.err

@@ -111,16 +111,24 @@ async def test_each_block_of_apprise_is_a_channel(client: PrefectClient, tmp_pat
         assert {request.json["topic"] for request in rooms.requests} == {"soc-chat", "night-shift"}
 
 
+def _public(home: Path, **more: object) -> Settings:
+    return Settings(home=home, public_url="https://casewright.corp.example", **more)
+
+
 async def test_every_type_of_block_sets_its_channel_up(client: PrefectClient, tmp_path: Path):
     await fill_in(client, "casewright-pagerduty", "casewright", {"integration_key": SECRET, "severity": "error"})
     await fill_in(client, "casewright-teams", "casewright", {"webhook_url": f"https://teams.example/{SECRET}"})
     await fill_in(client, "casewright-slack", "casewright", {"webhook_url": f"https://hooks.example/{SECRET}"})
     sms = {"account_sid": "AC" + "0" * 32, "auth_token": SECRET, "sender": "MG" + "1" * 32}
     await fill_in(client, "casewright-sms", "casewright", sms)
-    found = await blocks.stored(client, Settings(home=tmp_path, public_url="https://casewright.corp.example"))
+    found = await blocks.stored(client, _public(tmp_path))
     assert [one.channel for one in found if isinstance(one, Setup)] == ["sms", "pagerduty", "slack", "teams"]
     assert SECRET not in repr(found)
-    assert "https://casewright.corp.example/hooks/twilio/status" in found[0].told
+    assert "CASEWRIGHT_TWILIO_AUTH_TOKEN" in found[0].told, "the pages could not believe what Twilio reports"
+    assert (await set_up(_public(tmp_path), client))["sms"]._config.status_callback is None
+    for token, callback in ((SECRET, "https://casewright.corp.example/hooks/twilio/status"), ("another", None)):
+        sms = (await set_up(_public(tmp_path, twilio_auth_token=SecretStr(token)), client))["sms"]
+        assert sms._config.status_callback == callback
     channels = await set_up(Settings(home=tmp_path), client)
     assert channels["pagerduty"]._config.routing_key == SecretStr(SECRET)
     assert channels["pagerduty"]._config.severity == "error"

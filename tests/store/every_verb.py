@@ -366,13 +366,23 @@ async def code_sent(tx: Tx, scene: Scene) -> None:
 
 
 async def check_code(tx: Tx, scene: Scene, by: Actor) -> None:
-    await codes.check(tx, await scene.task(tx, "report"), scene.drill.ada, "no code", by=by, at=NOW)
+    await codes.check(tx, await scene.task(tx, "report"), scene.drill.ada, "no code", away_from=None, by=by, at=NOW)
 
 
 async def give_approval(tx: Tx, scene: Scene, by: Actor) -> None:
     case, task = await find.locked(tx, await scene.task(tx, "sign-off"))
     rule = await ownership.approval_of(tx, case, task)
     await approvals.give(tx, case, task, rule, scene.drill.mia, via="cli", by=by, at=LATER)
+
+
+async def approval_given(tx: Tx, scene: Scene) -> None:
+    await asked(tx, scene, "sign-off")
+    await give_approval(tx, scene, ENGINE)
+
+
+async def void_approvals(tx: Tx, scene: Scene, by: Actor) -> None:
+    await approvals.void(tx, await scene.task(tx, "sign-off"), by=by, at=LATER)
+    await tx.flush()
 
 
 async def acknowledge(tx: Tx, scene: Scene, by: Actor) -> None:
@@ -465,6 +475,11 @@ async def coded(tx: Tx, scene: Scene) -> str | None:
     name = await linked_to_approve(tx, scene)
     await links.send_code(tx, name, by=ENGINE, at=NOW)
     return name
+
+
+async def shared_reply(tx: Tx, scene: Scene, by: Actor) -> None:
+    number = scene.drill.bob.phone or ""
+    await replies.take_of_shared(tx, number, "sms", "SM2", replies.read("stop"), by=by, at=LATER)
 
 
 async def mail_told(tx: Tx, scene: Scene) -> replies.Letter:
@@ -571,7 +586,7 @@ VERBS: dict[str, Verb] = {
         lambda tx, s, by: links.answer(tx, s.made, links.Answer("done"), by=by, at=LATER), linked
     ),
     "links.answering.check_code": Verb(
-        lambda tx, s, by: links.check_code(tx, s.made, "0", by=by, at=NOW), coded, about_no_row=True
+        lambda tx, s, by: links.check_code(tx, s.made, "approve", "0", by=by, at=NOW), coded, about_no_row=True
     ),
     "links.answering.send_code": Verb(
         lambda tx, s, by: links.send_code(tx, s.made, by=by, at=LATER), linked_to_approve, about_no_row=True
@@ -680,6 +695,7 @@ VERBS: dict[str, Verb] = {
         writes_only_its_event=True,
     ),
     "replies.taking.take": Verb(reply, about_no_row=True),
+    "replies.taking.take_of_shared": Verb(shared_reply, about_no_row=True),
     "sop_changes.note_deployed": Verb(
         lambda tx, _, by: sop_changes.note_deployed(tx, [world.sop()], by=by, at=LATER), writes_only_its_event=True
     ),
@@ -692,6 +708,7 @@ VERBS: dict[str, Verb] = {
     "stages.finish": Verb(on_stage(stages.finish, "contain"), empty_stage),
     "tasks.acknowledging.acknowledge": Verb(acknowledge, asks("report")),
     "tasks.approvals.give": Verb(give_approval, asks("sign-off")),
+    "tasks.approvals.void": Verb(void_approvals, approval_given),
     "tasks.approvals.renew": Verb(on_task(tasks.renew, "block"), asks("block")),
     "tasks.decisions.approve": Verb(decides(tasks.approve, "sign-off", "mia", note="yes"), asks("sign-off")),
     "tasks.decisions.complete": Verb(

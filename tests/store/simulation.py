@@ -208,7 +208,7 @@ async def ninety_days(
     plans = simulated.case_plans(random, period, number, in_outage)
     room = Mailroom(store, QUOTA)
     try:
-        told, expected = await Simulation(store, period, random, plans, simulated_people.aways(random), room).run()
+        told, expected = await Simulation(store, period, random, plans, simulated_people.absences(random), room).run()
         await room.send_all(period.start + timedelta(days=DAYS + 30))
     finally:
         await store.close()

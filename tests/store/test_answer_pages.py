@@ -10,22 +10,47 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from case_store import links, tasks
+from case_store import cases, find, links, people, tasks
+from case_store.actor import Actor
 from case_store.audit import private
 from case_store.links import LinkKeys
 from case_store.models import AnswerLink, Approval, AuditEvent, Case, OutboxEntry, SignOffCode, Task
 from case_store.settings import Settings
 from case_store.store import CaseStore
+from case_store.views import answer_page
 from console.web import body
 from console.web.app import make
-from console.web.limits import Limit, Visits
+from console.web.limits import Limit, Visits, whose
 from console.web.site import Site
+from sop.loader import loads
 from tests.store import world
 from tests.store.world import ENGINE, LATER, NOW, World
 
 KEYS = LinkKeys(("a-key-of-at-least-32-characters-is-it",))
 URL = "https://soar.example.org"
 SCANNED = 100
+
+
+WHEN = """
+sop: when
+version: 1
+title: When
+owner: user:ada
+stages:
+  - key: all
+    title: All
+    tasks:
+      - key: when
+        title: When was it
+        form:
+          seen: {type: datetime, required: true}
+        by_link: [done]
+"""
+
+
+def exactly_of(task: Task) -> list[tuple[str, str]]:
+    """Return the parameters as pages show them."""
+    return [(key, answer_page._exactly(value)) for key, value in (task.parameters or {}).items()]
 
 
 class Visitor:
@@ -117,12 +142,12 @@ async def test_a_page_says_what_is_asked_and_takes_the_answer(store: CaseStore, 
     assert "Enter the code" in unsigned.text
     sent = await visitor.send(made, "code", note="it is phishing")
     assert sent.status_code == 200
-    assert "on its way to you by sms" in sent.text
+    assert "on its way to you by text message" in sent.text
     assert "it is phishing" in sent.text, "what was entered is kept"
     assert (await visitor.send(made, "code")).status_code == 422, "one was sent a moment ago"
     wrong = await visitor.send(made, "approve", code="1")
     assert wrong.status_code == 422
-    assert "the code is wrong; it may be tried 4 more times" in wrong.text
+    assert "The code is wrong; it may be tried 4 more times" in wrong.text
     async with store.reading() as tx:
         digits = await world.code_of(tx)
     done = await visitor.send(made, "approve", note="it is phishing", code=digits)
@@ -147,7 +172,7 @@ async def test_every_answer_tells_the_browser_to_load_and_keep_nothing(
         assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
     cookie = (await visitor.look(made)).headers["set-cookie"]
     assert cookie.startswith("__Host-casewright=")
-    assert {"HttpOnly", "SameSite=strict", "Secure", "Path=/"} <= set(cookie.split("; "))
+    assert {"HttpOnly", "SameSite=lax", "Secure", "Path=/"} <= set(cookie.split("; "))
 
 
 async def test_scanners_change_nothing_and_hardly_fill_the_record(store: CaseStore, drill: World, site: Site):
@@ -237,8 +262,8 @@ async def test_a_form_that_is_not_right_is_shown_again_with_what_was_entered(
     made = await token(store, drill, "confirm", "bob")
     answer = await visitor.send(made, "done", note="seen <it>", **{"q.hosts": "many"})
     assert answer.status_code == 422
-    assert "hosts: must be a number" in answer.text
-    assert "verdict: an answer is required" in answer.text
+    assert ">Must be a number<" in answer.text
+    assert "<b>Verdict</b> – An answer is required, one of: phishing, spam" in answer.text
     assert "seen &lt;it&gt;" in answer.text
     assert 'value="many"' in answer.text
     assert (await visitor.send(made, "skip")).status_code == 422, "a reason is needed"
@@ -246,6 +271,135 @@ async def test_a_form_that_is_not_right_is_shown_again_with_what_was_entered(
     assert done.status_code == 200
     async with store.reading() as tx:
         assert (await world.task(tx, drill, "confirm")).form_values == {"verdict": "spam", "hosts": 3}
+
+
+async def test_a_page_speaks_the_language_of_its_person_and_tells_their_time(
+    store: CaseStore, drill: World, visitor: Visitor
+):
+    made = await token(store, drill, "block", "mia")
+    english = await visitor.look(made)
+    assert '<html lang="en">' in english.text
+    assert "(UTC)" in english.text
+    listed = "handle,name,email,phone,roles,time_zone,language\n"
+    listed += "mia,Mia,mia@example.org,+4930901821,manager,Europe/Berlin,de-CH\n"
+    async with store.transaction() as tx:
+        await people.import_(tx, people.parse_csv(listed), {"manager"}, by=ENGINE, at=NOW)
+    german = await visitor.look(made)
+    assert '<html lang="de">' in german.text
+    assert "02.03.2026, 10:10 Uhr (Europe/Berlin)" in german.text
+    assert ">Genehmigen</button>" in german.text
+    assert "Code ein, der Ihnen gesendet wurde" in (await visitor.send(made, "approve")).text
+    async with store.transaction() as tx:
+        await links.revoke(tx, await world.task(tx, drill, "block"), "lost", by=ENGINE, at=LATER)
+    assert "zurückgenommen" in (await visitor.look(made)).text
+    nobodys = await visitor.http.get("/a/x", headers={"accept-language": "fr;q=0.9, de-AT;q=0.8, en;q=0.5"})
+    assert "funktioniert nicht" in nobodys.text
+
+
+@pytest.mark.parametrize(
+    ("zone", "kept"), [("", "2026-03-01T08:00:00+00:00"), ("Europe/Berlin", "2026-03-01T07:00:00+00:00")]
+)
+async def test_a_time_that_is_entered_is_one_on_the_clock_of_its_person(store: CaseStore, zone: str, kept: str):
+    listed = f"handle,name,email,roles,time_zone\nada,Ada,ada@example.org,tier1,{zone}\n"
+    async with store.transaction() as tx:
+        await people.import_(tx, people.parse_csv(listed), {"tier1"}, by=ENGINE, at=NOW)
+        ada = await find.person(tx, "ada")
+        case = await cases.open_case(tx, loads(WHEN, "when.yaml"), "When", by=Actor.person(ada), at=NOW)
+        task = await find.task_of(tx, case, "when")
+        await tasks.ask(tx, task, parameters=None, due_at=None, by=ENGINE, at=NOW)
+        day = timedelta(days=1)
+        made = await links.mint(tx, task, ada, "email", keys=KEYS, lasts=day, by=ENGINE, at=NOW)
+    visitor = Visitor(site_at(store, LATER))
+    assert f"Time in {zone or 'UTC'}." in (await visitor.look(made)).text
+    wrong = await visitor.send(made, "done", **{"q.seen": "yesterday"})
+    assert (wrong.status_code, 'href="#q-seen"' in wrong.text) == (422, True)
+    assert (await visitor.send(made, "done", **{"q.seen": "2026-03-01T08:00"})).status_code == 200
+    async with store.reading() as tx:
+        assert (await find.task_of(tx, case, "when")).form_values == {"seen": kept}
+
+
+async def test_what_went_wrong_is_said_at_its_field_and_linked_from_the_top(
+    store: CaseStore, drill: World, visitor: Visitor
+):
+    made = await token(store, drill, "confirm", "bob")
+    wrong = await visitor.send(made, "done", note="seen", **{"q.hosts": "many"})
+    assert "<title>Error: Confirm what it is" in wrong.text
+    for field in ("q-hosts", "q-verdict"):
+        assert f'<a href="#{field}">' in wrong.text
+        assert wrong.text.count(f'id="{field}"') == 1
+        assert f'id="{field}-wrong"' in wrong.text
+        assert re.search(
+            rf'id="{field}"[^>]* aria-describedby="{field}-wrong"[^>]* aria-invalid="true"', wrong.text
+        ) or re.search(rf'id="{field}"[^>]* aria-invalid="true" aria-describedby="{field}-wrong"', wrong.text)
+    assert '<a href="#note">' in (await visitor.send(made, "skip")).text
+
+
+async def test_enter_in_a_field_decides_nothing(store: CaseStore, drill: World, visitor: Visitor):
+    made = await token(store, drill, "report", "ada")
+    page = (await visitor.look(made)).text
+    assert 'value=""' in re.findall(r"<button[^>]*>", page)[0], "what Enter presses"
+    pressed = await visitor.send(made, "")
+    assert (pressed.status_code, "Choose one of the buttons" in pressed.text) == (422, True)
+    assert await state(store, drill, "report") == "open"
+
+
+async def test_what_is_approved_is_shown_to_the_last_character(store: CaseStore, drill: World, visitor: Visitor):
+    async with store.transaction() as tx:
+        task = await world.task(tx, drill, "sign-off")
+        hidden = "https://a\u202e.example/\u200b\u00a0\u2028"
+        await tasks.ask(tx, task, parameters={"url": hidden, "text": "Grüße 東"}, due_at=None, by=ENGINE, at=NOW)
+    async with store.reading() as tx:
+        task = await world.task(tx, drill, "sign-off")
+        shown = dict(exactly_of(task))
+    assert shown == {"url": r'"https://a\u202e.example/\u200b\u00a0\u2028"', "text": '"Grüße 東"'}
+
+
+async def test_several_pages_may_be_open_also_from_web_mail(store: CaseStore, drill: World, visitor: Visitor):
+    """Browsers send a cookie that is `lax` when somebody follows a link from another site; so all pages are of one."""
+    report, confirm = await token(store, drill, "report", "ada"), await token(store, drill, "confirm", "bob")
+    sealed = re.search(r'name="page" value="([^"]+)"', (await visitor.look(report)).text)
+    await visitor.look(confirm)
+    assert sealed
+    done = await visitor.http.post(f"/a/{report}", data={"page": sealed[1], "decision": "done"})
+    assert done.status_code == 200
+
+
+async def test_no_answer_leads_elsewhere_or_lacks_its_headers(
+    store: CaseStore, site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(make(site), raise_app_exceptions=False), base_url=URL
+    ) as http:
+        for path in ("/health/", "/a/x/", "//evil.example/health/", "/a/x%2f..%2fhealth"):
+            answer = await http.get(path, headers={"host": "evil.example"})
+            assert (answer.status_code, "location" in answer.headers) == (404, False)
+            assert answer.headers["cache-control"] == "no-store"
+        monkeypatch.setattr(type(site.keys), "read_link", lambda *_: 1 / 0)
+        broken = await http.get("/a/x")
+        assert broken.status_code == 500
+        assert "Nothing was decided" in broken.text
+        assert broken.headers["content-security-policy"].startswith("default-src 'none'")
+        assert broken.headers["cache-control"] == "no-store"
+
+
+async def test_what_comes_too_slowly_is_not_waited_for(
+    store: CaseStore, drill: World, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(body, "WITHIN", 0.05)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"decision="
+        await asyncio.Event().wait()
+
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    answer = await visitor.http.post("/a/x", content=slowly(), headers=kind)
+    assert answer.status_code == 408
+
+
+def test_one_line_of_internet_is_counted_as_one():
+    assert len({whose(f"2001:db8::{one:x}") for one in range(50)}) == 1
+    assert whose("2001:db8:0:1::1") != whose("2001:db8::1")
+    assert (whose("192.0.2.1"), whose("::ffff:192.0.2.1"), whose("nonsense")) == ("192.0.2.1", "192.0.2.1", "unknown")
 
 
 async def test_what_is_no_link_of_ours_is_told_in_plain_words(store: CaseStore, drill: World, visitor: Visitor):

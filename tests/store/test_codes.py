@@ -36,11 +36,15 @@ async def sent(store: CaseStore, drill: World, who: str = "bob", at=NOW, away_fr
 
 async def checked(store: CaseStore, drill: World, digits: str, who: str = "bob", at=NOW) -> codes.Checked:
     async with store.transaction() as tx:
-        return await codes.check(tx, await world.task(tx, drill, "report"), drill[who], digits, by=ENGINE, at=at)
+        return await codes.check(
+            tx, await world.task(tx, drill, "report"), drill[who], digits, away_from="email", by=ENGINE, at=at
+        )
 
 
 async def use(tx: Tx, drill: World, who: str = "bob", at=NOW) -> SignOffCode:
-    return await codes.use(tx, await world.task(tx, drill, "report"), drill[who], at=at)
+    code = await codes.verified(tx, await world.task(tx, drill, "report"), drill[who], at=at)
+    codes.use(code, at=at)
+    return code
 
 
 async def told(store: CaseStore, event: str) -> list[dict]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import select
 
-from case_store import audit, cases, codes, find, tasks
+from case_store import audit, cases, codes, endings, find, tasks
 from case_store.actor import Actor
 from case_store.audit import private
 from case_store.errors import StoreError
@@ -28,6 +28,21 @@ from sop.loader import loads
 from tests.store import world
 from tests.store.world import ENGINE, LATER, NOW
 
+SIGNED_SOP = """
+sop: signed
+version: 1
+title: Signed
+owner: role:tier1
+stages:
+  - key: only
+    title: Only
+    tasks:
+      - key: block
+        title: Block it
+        approval: {from: "role:manager", needed: 2, sign_off_code: true}
+        action: http.request
+        with: {url: "case.title"}
+"""
 SOP = """
 sop: wipe
 version: 1
@@ -147,7 +162,11 @@ async def test_one_who_rejects_is_enough(desk: Desk):
     assert (await desk.decide(tasks.reject, "liv")).state == "rejected"
 
 
-@pytest.mark.parametrize("verb", [tasks.approve, tasks.reject])
+async def skip(tx: Tx, task: Task, **options) -> Task:
+    return await tasks.skip(tx, task, "not now", **options)
+
+
+@pytest.mark.parametrize("verb", [tasks.approve, tasks.reject, skip])
 @pytest.mark.parametrize(
     ("who", "refusal", "why"),
     [
@@ -201,6 +220,19 @@ async def test_other_parameters_void_what_was_approved(desk: Desk, approvers: li
     assert await desk.start({"url": "Laptop 8"}) == "running"
 
 
+@pytest.mark.parametrize("approvers", [["mia"], ["mia", "liv"]])
+async def test_what_was_approved_before_a_case_was_opened_again_is_approved_again(desk: Desk, approvers: list[str]):
+    for who in approvers:
+        await desk.approve(who)
+    async with desk.store.transaction() as tx:
+        case = await find.case(tx, desk.case.id, lock=True)
+        await endings.cancel(tx, case, "a drill", by=ENGINE, at=LATER)
+        await endings.reopen(tx, case, "no drill", by=ENGINE, at=LATER)
+    await desk.ask("block", dict(WITH))
+    assert await desk.approve("mia") == "open"
+    assert await desk.approve("lea") == "waiting"
+
+
 async def test_nobody_approves_what_they_did_not_see(desk: Desk):
     seen = tasks.parameters_sha256(WITH)
     async with desk.store.transaction() as tx:
@@ -248,7 +280,22 @@ async def test_many_at_once_count_once_each(desk: Desk):
         assert (await tx.session.scalars(wanted)).all() == ["mia"]
 
 
-@pytest.mark.parametrize("verb", [tasks.approve, tasks.reject])
+async def test_one_of_several_approvers_may_skip_as_they_may_reject(desk: Desk):
+    await desk.approve("mia")
+    assert (await desk.decide(skip, "liv")).state == "skipped"
+
+
+async def test_an_approved_action_that_failed_is_left_out_by_whoever_takes_it_over(desk: Desk):
+    await desk.approve("mia")
+    await desk.approve("liv")
+    await desk.start(WITH)
+    async with desk.store.transaction() as tx:
+        run = await tasks.running_execution(tx, await desk.task(tx, "block"))
+        await tasks.finish_action(tx, run, outcome="failed", output={}, error="no", by=ENGINE, at=LATER)
+    assert (await desk.decide(skip, "ada", take_over=True)).state == "skipped", "four eyes have seen it"
+
+
+@pytest.mark.parametrize("verb", [tasks.approve, tasks.reject, skip])
 async def test_a_decision_is_signed_with_a_code_where_the_sop_says_so(desk: Desk, verb):
     await desk.ask("pay")
     with pytest.raises(CodeRequired):
@@ -257,12 +304,44 @@ async def test_a_decision_is_signed_with_a_code_where_the_sop_says_so(desk: Desk
         moe, pay = await find.person(tx, "moe"), await desk.task(tx, "pay")
         await codes.send(tx, pay, moe, away_from="email", by=ENGINE, at=LATER)
         message = await tx.session.scalar(select(OutboxEntry).where(OutboxEntry.template == "code"))
-        assert (await codes.check(tx, pay, moe, message.context["code"]["digits"], by=ENGINE, at=LATER)).verified
+        assert (
+            await codes.check(tx, pay, moe, message.context["code"]["digits"], away_from="email", by=ENGINE, at=LATER)
+        ).verified
     with pytest.raises(CodeRequired):
         await desk.decide(verb, "mia", "pay")
     await desk.decide(verb, "moe", "pay")
     [(_, facts)] = [one for one in await desk.events("") if one[1].get("verified_by") == "sms"]
     assert facts["name"] == "Moe"
+
+
+@pytest.mark.parametrize("entered", ["before", "after"])
+async def test_a_code_for_other_parameters_signs_nothing(store: CaseStore, entered: str):
+    async with store.transaction() as tx:
+        people = await world.people(tx)
+        by = Actor.person(people["ada"])
+        case = await cases.open_case(tx, loads(SIGNED_SOP, "signed.yaml"), "Laptop 7", by=by, at=NOW)
+    desk = Desk(store, case)
+    await desk.ask("block", dict(WITH))
+
+    async def enter(digits: str) -> codes.Checked:
+        async with store.transaction() as tx:
+            block, mia = await desk.task(tx, "block"), await find.person(tx, "mia")
+            return await codes.check(tx, block, mia, digits, away_from="email", by=ENGINE, at=LATER)
+
+    async with store.transaction() as tx:
+        block, mia = await desk.task(tx, "block"), await find.person(tx, "mia")
+        await codes.send(tx, block, mia, away_from="email", by=ENGINE, at=LATER)
+        digits = await world.code_of(tx)
+    if entered == "before":
+        assert (await enter(digits)).verified
+    async with store.transaction() as tx:
+        await cases.edit(tx, case, title="Laptop 8", by=ENGINE, at=LATER)
+    assert await desk.renew()
+    if entered == "after":
+        assert not (await enter(digits)).verified
+    with pytest.raises(CodeRequired):
+        await desk.approve("mia")
+    assert (await desk.look()).state == "open"
 
 
 def test_parameters_have_one_digest_and_different_ones_others():

@@ -1,16 +1,17 @@
 """Links: one person, one task, once; and none of it without the key and the database together."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
-from case_store import cases, find, forms, links, tasks
+from case_store import cases, codes, find, forms, links, tasks
 from case_store.actor import Actor
 from case_store.links import Answer, LinkKeys
-from case_store.models import AnswerLink, AuditEvent, Task
+from case_store.models import AnswerLink, AuditEvent, SignOffCode, Task
 from case_store.refusals import CodeRequired, FourEyes, LinkRefused, NotYours, TextRequired
 from case_store.store import CaseStore
 from sop.loader import loads
@@ -37,10 +38,10 @@ async def opened(store: CaseStore, **options: object) -> World:
     return made
 
 
-async def link(store: CaseStore, drill: World, key: str, who: str) -> str | None:
+async def link(store: CaseStore, drill: World, key: str, who: str, channel: str = "email") -> str | None:
     async with store.transaction() as tx:
         task = await world.task(tx, drill, key)
-        token = await links.mint(tx, task, drill[who], "email", keys=KEYS, lasts=LASTS, by=ENGINE, at=NOW)
+        token = await links.mint(tx, task, drill[who], channel, keys=KEYS, lasts=LASTS, by=ENGINE, at=NOW)
     return token and KEYS.read_link(token)
 
 
@@ -87,7 +88,7 @@ async def test_an_approval_that_its_sop_wants_signed_is_signed_with_the_one_code
     with pytest.raises(CodeRequired):
         await use(store, name, "approve")
     async with store.transaction() as tx:
-        assert (await links.check_code(tx, name, await world.code_of(tx), by=WEB, at=LATER)).verified
+        assert (await links.check_code(tx, name, "approve", await world.code_of(tx), by=WEB, at=LATER)).verified
     await use(store, name, "approve")
     async with store.reading() as tx:
         assert (await find.task_of(tx, case, "block")).decision == "approved"
@@ -162,7 +163,7 @@ async def verified(store: CaseStore, name: str | None) -> None:
         assert await links.send_code(tx, name, by=WEB, at=LATER) == "sms", "the link went by mail"
         digits = await world.code_of(tx)
     async with store.transaction() as tx:
-        assert (await links.check_code(tx, name, digits, by=WEB, at=LATER)).verified
+        assert (await links.check_code(tx, name, "approve", digits, by=WEB, at=LATER)).verified
 
 
 async def test_an_approval_needs_a_code_of_another_way(store: CaseStore, drill: World):
@@ -173,7 +174,7 @@ async def test_an_approval_needs_a_code_of_another_way(store: CaseStore, drill: 
     async with store.transaction() as tx:
         await links.send_code(tx, name, by=WEB, at=LATER)
     async with store.transaction() as tx:
-        assert not (await links.check_code(tx, name, "1", by=WEB, at=LATER)).verified
+        assert not (await links.check_code(tx, name, "reject", "1", by=WEB, at=LATER)).verified
     with pytest.raises(CodeRequired):
         await use(store, name, "approve")
     await verified_later(store, name)
@@ -184,8 +185,109 @@ async def test_an_approval_needs_a_code_of_another_way(store: CaseStore, drill: 
 async def verified_later(store: CaseStore, name: str | None) -> None:
     async with store.transaction() as tx:
         digits = await world.code_of(tx)
-        assert (await links.check_code(tx, name, digits, by=WEB, at=LATER)).verified
+        assert (await links.check_code(tx, name, "approve", digits, by=WEB, at=LATER)).verified
     await use(store, name, "approve")
+
+
+SIGNED_SOP = """
+sop: signed
+version: 1
+title: Signed by link
+owner: role:tier1
+stages:
+  - key: all
+    title: All of it
+    tasks:
+      - key: one
+        title: By one
+        approval: {from: "role:manager", sign_off_code: true}
+        by_link: [approve, reject, skip]
+      - key: two
+        title: By two
+        approval: {from: "role:manager", needed: 2, sign_off_code: true}
+        by_link: [approve, reject, skip]
+      - key: plain
+        title: Without a word about codes
+        approval: {from: "role:manager"}
+        by_link: [approve, reject, skip]
+"""
+
+
+@pytest.fixture
+async def desk(store: CaseStore) -> World:
+    """A case in which everything is signed, whether or not its SOP says so."""
+    async with store.transaction() as tx:
+        people = await world.people(tx)
+        by = Actor.person(people["ada"])
+        case = await cases.open_case(tx, loads(SIGNED_SOP, "signed.yaml"), "Signed", by=by, at=NOW)
+    made = World(case, **people)
+    async with store.transaction() as tx:
+        for key in ("one", "two", "plain"):
+            await tasks.ask(tx, await world.task(tx, made, key), parameters=None, due_at=LATER, by=ENGINE, at=NOW)
+    return made
+
+
+AFTER = {"approve": "done", "reject": "rejected", "skip": "skipped"}
+
+
+@pytest.mark.parametrize("decision", list(AFTER))
+@pytest.mark.parametrize("key", ["one", "two", "plain"])
+async def test_one_code_signs_one_decision_by_link(store: CaseStore, desk: World, key: str, decision: str):
+    name = await link(store, desk, key, "mia")
+    with pytest.raises(CodeRequired):
+        await use(store, name, decision, note="why not")
+    await verified(store, name)
+    await use(store, name, decision, note="why not")
+    task = await the(store, desk, key)
+    assert task.state == ("open" if (key, decision) == ("two", "approve") else AFTER[decision])
+    async with store.reading() as tx:
+        [code] = await tx.session.scalars(select(SignOffCode))
+        assert code.used_at == LATER
+        bodies = [json.loads(one) for one in await tx.session.scalars(select(AuditEvent.body))]
+    signed = [one["type"] for one in bodies if one["facts"].get("verified_by") == "sms"]
+    told = {"approve": "approval.given", "reject": "task.rejected", "skip": "task.skipped"}
+    assert signed == [told[decision]], "the decision's own event says by which code"
+    assert [one["facts"]["code_id"] for one in bodies if one["type"] == "answer_link.used"] == [code.id]
+
+
+async def test_two_managers_approve_by_link(store: CaseStore, desk: World):
+    for who in ("mia", "max"):
+        name = await link(store, desk, "two", who)
+        await verified(store, name)
+        await use(store, name, "approve")
+    assert (await the(store, desk, "two")).decision == "approved"
+
+
+async def test_a_code_that_went_the_way_of_the_link_signs_nothing(store: CaseStore, desk: World):
+    by_text = await link(store, desk, "plain", "mia", "sms")
+    async with store.transaction() as tx:  # asked for in a form, whose link went by mail
+        sent = await codes.send(
+            tx,
+            await world.task(tx, desk, "plain"),
+            desk["mia"],
+            away_from="email",
+            by=ENGINE,
+            at=NOW + timedelta(minutes=5),
+        )
+        assert sent.channel == "sms"
+        digits = await world.code_of(tx)
+    async with store.transaction() as tx:
+        checked = await links.check_code(tx, by_text, "approve", digits, by=WEB, at=LATER)
+        assert checked is not None
+        assert not checked.verified
+        assert "have another one sent" in (checked.why or "")
+    async with store.transaction() as tx:  # entered there, then used here
+        task = await world.task(tx, desk, "plain")
+        assert (await codes.check(tx, task, desk["mia"], digits, away_from="email", by=ENGINE, at=LATER)).verified
+    with pytest.raises(CodeRequired, match="another way than the link"):
+        await use(store, by_text, "approve")
+    async with store.transaction() as tx:
+        assert await links.send_code(tx, by_text, by=WEB, at=LATER) == "email"
+        digits = await world.code_of(tx)
+    async with store.transaction() as tx:
+        task = await world.task(tx, desk, "plain")
+        assert not (await codes.check(tx, task, desk["mia"], digits, away_from="email", by=ENGINE, at=LATER)).verified
+    await verified_later(store, by_text)
 
 
 async def test_a_code_of_somebody_else_signs_nothing(store: CaseStore, drill: World):

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from twilio.request_validator import RequestValidator
 
-from case_store import find, outbox, replies, tasks
+from case_store import access, find, outbox, replies, tasks
 from case_store.links import LinkKeys
 from case_store.models import AuditEvent, Note, OutboxEntry
 from case_store.replies.taking import marker_digits
@@ -100,6 +100,25 @@ async def test_the_marker_of_a_message_makes_a_comment(store: CaseStore, drill: 
     assert "you take care of 1 task" in await text(http, f"ACK {marker}", "SM3")
 
 
+@pytest.mark.parametrize("named", [True, False])
+async def test_who_may_not_see_a_case_any_more_says_nothing_in_it(
+    store: CaseStore, drill: World, http: httpx.AsyncClient, named: bool
+):
+    async with store.transaction() as tx:
+        wanted = select(OutboxEntry).where(OutboxEntry.recipient_id == drill.bob.id, OutboxEntry.channel == "sms")
+        marker = f"[C1-{marker_digits((await tx.session.scalars(wanted)).one().dedup_key)}]"
+        case = await find.case(tx, drill.case.id, lock=True)
+        await access.restrict(tx, case, [drill.bob] if named else ["manager"], "an insider", by=ENGINE, at=NOW)
+    nowhere = (await text(http, "ack 77", "SM0")).replace("77", "1")
+    assert (await text(http, "ack 1", "SM1") == nowhere) is not named
+    assert ("Noted" in await text(http, f"It was Eve {marker}", "SM2")) is named
+    async with store.reading() as tx:
+        task = await world.task(tx, drill, "confirm")
+        assert (task.acknowledged_at is not None) is named
+        assert bool((await tx.session.scalars(select(Note))).all()) is named
+    assert ("access.refused" in await types(store)) is not named
+
+
 async def test_stop_and_start(store: CaseStore, drill: World, http: httpx.AsyncClient):
     assert "<Message>" not in await text(http, "Stop.")
     async with store.reading() as tx:
@@ -107,6 +126,24 @@ async def test_stop_and_start(store: CaseStore, drill: World, http: httpx.AsyncC
     await text(http, "START", "SM2")
     async with store.reading() as tx:
         assert (await find.person(tx, "bob")).opted_out is None
+
+
+async def test_stop_from_a_number_that_several_have_is_for_all_of_them(
+    store: CaseStore, drill: World, http: httpx.AsyncClient
+):
+    async with store.transaction() as tx:
+        world.new_person(tx, "bea", "tier1", phone=BOB)
+    assert "<Message>" not in await text(http, "ack 1", "SM0"), "whose it is, nobody knows"
+    for sid in ("SM1", "SM1"):
+        assert "<Message>" not in await text(http, "STOP", sid)
+    async with store.reading() as tx:
+        assert [(await find.person(tx, who)).opted_out for who in ("bob", "bea", "mia")] == [["sms"], ["sms"], None]
+    assert (await types(store)).count("person.opted_out") == 2
+    await text(http, "start", "SM2")
+    async with store.reading() as tx:
+        assert [(await find.person(tx, who)).opted_out for who in ("bob", "bea")] == [None, None]
+        task = await world.task(tx, drill, "confirm")
+        assert task.acknowledged_at is None
 
 
 async def test_a_stranger_hears_nothing(store: CaseStore, drill: World, http: httpx.AsyncClient):

@@ -66,7 +66,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         "A person entered a code when none of theirs was good for the task; once an hour for each task and reason.",
         Fact("task_id", ID, "The task it was entered for."),
         _WHO,
-        Fact("why", TEXT, "Why none was: none, or expired."),
+        Fact("why", TEXT, "Why none was: none, same_way (as the link), or expired."),
         streams="case",
     ),
     kind(

@@ -96,7 +96,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     kind("task.done_by_hand", END, "A person did what an action should have done.", *_SIGNED, about="task"),
     kind("task.approved", END, "A person approved.", *_SIGNED, about="task"),
     kind("task.rejected", END, "A person refused to approve.", *_SIGNED, *PROOF, about="task"),
-    kind("task.skipped", END, "A person decided that a task is left out.", *_SIGNED, about="task"),
+    kind("task.skipped", END, "A person decided that a task is left out.", *_SIGNED, *PROOF, about="task"),
     kind(
         "task.retried",
         BEGIN,
