@@ -49,7 +49,7 @@ class Away:
     deputy: str | None
 
 
-def aways(random: Random) -> list[Away]:
+def absences(random: Random) -> list[Away]:
     """Who is away when; those who stand in are away at times too, but for Max."""
     made = []
     for who, deputies in {"ada": ("bob", "max", None), "bob": ("max",), "mia": ("max", None)}.items():

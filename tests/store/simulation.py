@@ -195,6 +195,6 @@ async def ninety_days(
             await tx.flush()
     plans = simulated.case_plans(random, period, number, in_outage)
     try:
-        return await Simulation(store, period, random, plans, simulated_people.aways(random)).run()
+        return await Simulation(store, period, random, plans, simulated_people.absences(random)).run()
     finally:
         await store.close()
