@@ -208,12 +208,8 @@ async def ninety_days(
     plans = simulated.case_plans(random, period, number, in_outage)
     room = Mailroom(store, QUOTA)
     try:
-<<<<<<< HEAD
         told, expected = await Simulation(store, period, random, plans, simulated_people.absences(random), room).run()
         await room.send_all(period.start + timedelta(days=DAYS + 30))
-=======
-        return await Simulation(store, period, random, plans, simulated_people.absences(random)).run()
->>>>>>> relayfix
     finally:
         await store.close()
     return told, expected, room
