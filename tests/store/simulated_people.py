@@ -101,11 +101,11 @@ def _away(who: str, look: float, out: list[Away]) -> Away | None:
     return next((one for one in out if one.who == who and one.start <= look < one.end), None)
 
 
-def _heard(who: str, look: float, out: list[Away]) -> str | None:
-    """Who hears of it: whoever stands in, to the end; nobody whom no message reaches (the owner of the case)."""
+def _heard(who: str, look: float, out: list[Away]) -> str:
+    """To whom it is promised: whoever stands in, to the end. Whom no message reaches is the outbox's concern."""
     now = who
     while away := _away(now, look, out):
         if away.deputy is None:
             return who
         now = away.deputy
-    return None if now == CASE_OWNER else now
+    return now
