@@ -41,7 +41,7 @@ async def lived(store: CaseStore) -> World:
         first, second, _ = await outbox.claim(tx, NOW, timedelta(minutes=1), 3, "token")
         await outbox.settle(tx, first, outbox.Result("ok", "<1>"), by=ENGINE, at=NOW)
         await breaker.failed(tx, second, AT_FAULT, outbox.Policy(), by=ENGINE, at=NOW)
-        await codes.check(tx, await world.task(tx, drill, "report"), drill.ada, "0", by=ENGINE, at=NOW)
+        await codes.check(tx, await world.task(tx, drill, "report"), drill.ada, "0", away_from=None, by=ENGINE, at=NOW)
         sender = replies.Sender(drill.bob, "sms", "SM1")
         await replies.take(tx, sender, replies.read("hello"), by=ENGINE, at=NOW)
     return drill
