@@ -106,7 +106,7 @@ TAMPERING = {
     "UPDATE audit_sinks SET removed_at = '2026-01-01'": "removed is true, and by its events false",
     "DELETE FROM audit_sinks": "sink events/siem: it is not in its table",
     "UPDATE outbox_breakers SET open_until = NULL": "left alone is false, and by its events true",
-    "DELETE FROM idempotency_keys": "it is not in its table, and by its events it was taken",
+    "DELETE FROM replies": "it is not in its table, and by its events it was taken",
 }
 
 
