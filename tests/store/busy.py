@@ -125,7 +125,7 @@ class Busy(Life):
             lambda: links.refused(tx, name, "expired", count=1, **way),
             lambda: links.revoke(tx, task, "Anna lost her phone", **way),
             lambda: links.send_code(tx, name, **way),
-            lambda: links.check_code(tx, name, "12345678", **way),
+            lambda: links.check_code(tx, name, decision, "12345678", **way),
         )
 
     async def code(self, tx: Tx, at: datetime) -> None:
@@ -136,7 +136,7 @@ class Busy(Life):
         wanted = select(OutboxEntry).where(OutboxEntry.template == "code", OutboxEntry.recipient_id == person.id)
         sent = (await tx.session.scalars(wanted.order_by(OutboxEntry.id.desc()))).first()
         digits = sent.context["code"].get("digits", "") if sent else ""  # what has gone has forgotten them
-        await codes.check(tx, task, person, self.chance.choice((digits, digits, "12345678")), **way)
+        await codes.check(tx, task, person, self.chance.choice((digits, digits, "12345678")), away_from=self.chance.choice((None, "sms")), **way)
 
     async def renew(self, tx: Tx, at: datetime) -> None:
         """Ask for the approval of an action, give it, and have its parameters settled anew."""

@@ -41,7 +41,7 @@ async def lived(store: CaseStore) -> World:
         first, second, _ = await outbox.claim(tx, NOW, timedelta(minutes=1), 3, "token")
         await outbox.settle(tx, first, outbox.Result("ok", "<1>"), by=ENGINE, at=NOW)
         await breaker.failed(tx, second, AT_FAULT, outbox.Policy(), by=ENGINE, at=NOW)
-        await codes.check(tx, await world.task(tx, drill, "report"), drill.ada, "0", by=ENGINE, at=NOW)
+        await codes.check(tx, await world.task(tx, drill, "report"), drill.ada, "0", away_from=None, by=ENGINE, at=NOW)
         sender = replies.Sender(drill.bob, "sms", "SM1")
         await replies.take(tx, sender, replies.read("hello"), by=ENGINE, at=NOW)
     return drill
@@ -106,7 +106,7 @@ TAMPERING = {
     "UPDATE audit_sinks SET removed_at = '2026-01-01'": "removed is true, and by its events false",
     "DELETE FROM audit_sinks": "sink events/siem: it is not in its table",
     "UPDATE outbox_breakers SET open_until = NULL": "left alone is false, and by its events true",
-    "DELETE FROM idempotency_keys": "it is not in its table, and by its events it was taken",
+    "DELETE FROM replies": "it is not in its table, and by its events it was taken",
 }
 
 
