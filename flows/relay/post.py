@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 BY = Actor.system("relay")
 _LOOK_EVERY = 1.0
-_UNSETTLED: Final = ("pending", "leased")
+_UNSETTLED: Final = ("pending", "leased", "unknown")
 
 
 async def deliver_post(own: Resources, channels: Mapping[str, Notifier]) -> None:
