@@ -235,3 +235,16 @@ class CarriesSeveral(Notifier, Protocol):
                 it knows of all but one whether they went, also if it dies.
         """
         ...
+
+
+@runtime_checkable
+class ClosesAlerts(Notifier, Protocol):
+    """A notifier whose provider keeps an alert open, and calls people, until it is told to close it."""
+
+    async def close_alert(self, message: Message) -> Outcome:
+        """Have the provider close the alert of a message. One that it does not have, or that is closed, is no error.
+
+        Args:
+            message: As it was given to `send`; its words do not matter.
+        """
+        ...

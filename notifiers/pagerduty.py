@@ -43,10 +43,17 @@ class PagerDutyNotifier(CannotBeAsked):
 
     async def send(self, message: Message) -> Outcome:
         """Try once to raise the alert; its key is the provider's reference."""
+        self._trace(f"raise an alert at {self._config.url}")
+        return await self._enqueue(self._event(message))
+
+    async def close_alert(self, message: Message) -> Outcome:
+        """Resolve the alert of a message: nobody is called about it any more."""
+        key = self._config.routing_key.get_secret_value()
+        return await self._enqueue({"routing_key": key, "event_action": "resolve", "dedup_key": _key(message)})
+
+    async def _enqueue(self, event: dict[str, Any]) -> Outcome:
         if self._session is None:
             self._session = http_post.new_session(self._config.connect_timeout)
-        self._trace(f"raise an alert at {self._config.url}")
-        event = self._event(message)
         try:
             async with asyncio.timeout(self._config.deadline):
                 answer = await http_post.post(self._session, f"{self._config.url}/v2/enqueue", event)

@@ -13,7 +13,7 @@ from case_store.models import OutboxEntry, Task
 from case_store.outbox.telling import let_go, record
 from case_store.store import Tx
 
-_ABOUT_WAITING: Final = ("assigned", "warning", "overdue", "escalated")
+ABOUT_WAITING: Final = ("assigned", "warning", "overdue", "escalated")
 """Templates that ask for a task to be decided."""
 _TO_ITS_OWNER: Final = ("assigned", "warning", "overdue")
 
@@ -22,7 +22,7 @@ HANDED_OVER: Final = "the task is somebody else's now"
 
 
 def _decided() -> ColumnElement[bool]:
-    return and_(OutboxEntry.template.in_(_ABOUT_WAITING), Task.state.not_in(lifecycle.ASKS_A_PERSON))
+    return and_(OutboxEntry.template.in_(ABOUT_WAITING), Task.state.not_in(lifecycle.ASKS_A_PERSON))
 
 
 def _handed_over() -> ColumnElement[bool]:

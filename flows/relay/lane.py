@@ -18,11 +18,11 @@ from case_store import outbox
 from case_store.actor import Actor
 from case_store.errors import StoreError
 from case_store.models import Case, OutboxEntry, Person
-from case_store.outbox import breaker, quota
+from case_store.outbox import breaker, closing, quota
 from case_store.outbox.policy import Policy, Result
 from case_store.store import CaseStore
 from flows.relay.writing import Writer
-from notifiers.contract import CarriesSeveral, Found, NotAsked, Notifier, Outcome
+from notifiers.contract import CarriesSeveral, ClosesAlerts, Found, NotAsked, Notifier, Outcome
 from notifiers.errors import NotifierError
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,8 @@ class Lane:
 
     async def send_due(self) -> int:
         """Send what is due, each message once; return how many there were."""
+        if isinstance(self.notifier, ClosesAlerts):
+            await self._close_alerts(self.notifier)
         try:
             claimed = await self._claim()
         except _TriedByAnother:
@@ -96,6 +98,14 @@ class Lane:
             if failure is not None:
                 raise failure
         return len(claimed)
+
+    async def _close_alerts(self, notifier: ClosesAlerts) -> None:
+        async with self.store.reading() as tx:
+            over = await closing.to_close(tx, self.channel, self.clock())
+        for entry, person, case in over:
+            outcome = await notifier.close_alert(self.writer.envelope(entry, person, case))
+            async with self.store.transaction() as tx:
+                await closing.closed(tx, entry, outcome.kind == "ok", by=self.by, at=self.clock())
 
     async def _claim(self) -> list[tuple[OutboxEntry, Person, Case | None]]:
         at = self.clock()

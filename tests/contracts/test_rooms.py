@@ -87,6 +87,22 @@ async def test_pagerduty_gets_one_alert_under_the_message_key():
     assert (outcome.kind, outcome.provider_ref) == ("ok", "case-42:block_sender:assigned:0:ana:email")
 
 
+async def test_pagerduty_is_told_to_call_nobody_any_more():
+    async with set_up("pagerduty") as (rooms, notifier):
+        assert isinstance(notifier, PagerDutyNotifier)
+        await notifier.send(example_message())
+        rooms.faults.append("drop")
+        assert (await notifier.close_alert(example_message())).kind == "temporary"
+        assert (await notifier.close_alert(example_message())).kind == "ok"
+        raised, *closed = (request.json for request in rooms.requests)
+    for one in closed:
+        assert one == {
+            "routing_key": raised["routing_key"],
+            "event_action": "resolve",
+            "dedup_key": raised["dedup_key"],
+        }
+
+
 async def test_pagerduty_key_is_never_longer_than_it_takes():
     async with set_up("pagerduty") as (rooms, notifier):
         for key in ("k" * 255, "k" * 256, "k" * 256):

@@ -136,7 +136,8 @@ class Busy(Life):
         wanted = select(OutboxEntry).where(OutboxEntry.template == "code", OutboxEntry.recipient_id == person.id)
         sent = (await tx.session.scalars(wanted.order_by(OutboxEntry.id.desc()))).first()
         digits = sent.context["code"].get("digits", "") if sent else ""  # what has gone has forgotten them
-        await codes.check(tx, task, person, self.chance.choice((digits, digits, "12345678")), away_from=self.chance.choice((None, "sms")), **way)
+        entered, away_from = self.chance.choice((digits, digits, "12345678")), self.chance.choice((None, "sms"))
+        await codes.check(tx, task, person, entered, away_from=away_from, **way)
 
     async def renew(self, tx: Tx, at: datetime) -> None:
         """Ask for the approval of an action, give it, and have its parameters settled anew."""

@@ -50,6 +50,7 @@ from case_store.audit import bundle, exports, keys, rotation, sequencer
 from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
 from case_store.models import AuditEvent, AuditSink, OutboxEntry
+<<<<<<< HEAD
 from case_store.models.answers import MAILBOX_FAILURES
 from case_store.outbox import breaker, falling_over, quota
 from case_store.replies import mailboxes
@@ -57,6 +58,9 @@ from case_store.replies.keeping import keep
 from case_store.replies.reports import take_report
 from case_store.replies.taking import acknowledge as acknowledge_by_reply
 from case_store.replies.taking import may_see
+=======
+from case_store.outbox import breaker, closing, falling_over, quota
+>>>>>>> outboxfix
 from case_store.settings import Settings
 from case_store.sinks import address
 from case_store.sinks import state as sinks
@@ -194,6 +198,12 @@ async def given_up(tx: Tx, scene: Scene) -> Any:
 
 async def channel_down(tx: Tx, scene: Scene) -> None:
     await breaker.failed(tx, await claimed(tx, scene), AT_FAULT, outbox.Policy(), by=ENGINE, at=NOW)
+
+
+async def without_address(tx: Tx, scene: Scene) -> None:
+    """A message to somebody who has no address."""
+    await tasks.reassign(tx, await scene.task(tx, "report"), scene.drill.eve, by=ENGINE, at=NOW)
+    await asked(tx, scene, "report")
 
 
 async def handed_over(tx: Tx, scene: Scene) -> None:
@@ -618,7 +628,10 @@ VERBS: dict[str, Verb] = {
     "outbox.breaker.worked": Verb(
         lambda tx, s, by: breaker.worked(tx, "email", by=by, at=LATER), channel_down, about_no_row=True
     ),
-    "outbox.claiming.expire": Verb(
+    "outbox.closing.closed": Verb(
+        lambda tx, s, by: closing.closed(tx, s.made, True, by=by, at=LATER), gone, about_no_row=True
+    ),
+    "outbox.expiring.expire": Verb(
         lambda tx, s, by: outbox.expire(tx, by=by, at=NOW + timedelta(days=30)), asks("report"), about_no_row=True
     ),
     "outbox.falling_over.after_death": Verb(
@@ -636,6 +649,11 @@ VERBS: dict[str, Verb] = {
     ),
     "outbox.receipts.receipt": Verb(
         lambda tx, s, by: outbox.receipt(tx, "email", "<1>", "delivered", by=by, at=LATER), gone, about_no_row=True
+    ),
+    "outbox.unreachable.give_up_unreachable": Verb(
+        lambda tx, s, by: outbox.give_up_unreachable(tx, "email", outbox.Policy(), by=by, at=LATER),
+        without_address,
+        about_no_row=True,
     ),
     "outbox.settling.settle": Verb(
         lambda tx, s, by: outbox.settle(tx, s.made, outbox.Result("ok", "<1>"), by=by, at=NOW),
