@@ -30,12 +30,8 @@ from notifiers.contract import Notifier
 
 BY = Actor.system("relay")
 _LOOK_EVERY = 1.0
-<<<<<<< HEAD
 _LONGEST: Final = 10.0
-_UNSETTLED: Final = ("pending", "leased")
-=======
 _UNSETTLED: Final = ("pending", "leased", "unknown")
->>>>>>> outboxfix
 
 
 async def deliver_post(own: Resources, ours: Mapping[str, Notifier], prefect: Prefect) -> None:

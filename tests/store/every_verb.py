@@ -50,17 +50,13 @@ from case_store.audit import bundle, exports, keys, rotation, sequencer
 from case_store.audit.checkpoints import Signer
 from case_store.blobs import Blobs
 from case_store.models import AuditEvent, AuditSink, OutboxEntry
-<<<<<<< HEAD
 from case_store.models.answers import MAILBOX_FAILURES
-from case_store.outbox import breaker, falling_over, quota
+from case_store.outbox import breaker, closing, falling_over, quota
 from case_store.replies import mailboxes
 from case_store.replies.keeping import keep
 from case_store.replies.reports import take_report
 from case_store.replies.taking import acknowledge as acknowledge_by_reply
 from case_store.replies.taking import may_see
-=======
-from case_store.outbox import breaker, closing, falling_over, quota
->>>>>>> outboxfix
 from case_store.settings import Settings
 from case_store.sinks import address
 from case_store.sinks import state as sinks
