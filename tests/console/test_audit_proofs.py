@@ -108,7 +108,6 @@ CONTRADICTIONS = {
     "sealed tables": ("--state", "--sealed"),
     "a checkpoint of the tables": ("--state", "--checkpoint", "x"),
     "a key of Prefect": ("--prefect", "--key", "x"),
-    "no process": ("all.zip", "--processes", "0"),
     "no age": ("all.zip", "--max-age", "3x"),
 }
 
