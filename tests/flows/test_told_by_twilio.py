@@ -20,6 +20,7 @@ from case_store.settings import Settings
 from case_store.store import CaseStore
 from console.web.app import make
 from console.web.site import Site
+from flows.prefect_client import Prefect
 from flows.relay import post
 from flows.resources import Resources
 from notifiers.settings import SmsConfig
@@ -95,7 +96,7 @@ async def letters(settings: Settings, store: CaseStore, page: None, twilio: Fake
     )
     office = PostOffice("email")
     own = Resources(settings, store, Blobs(settings.blobs), {})
-    relay = asyncio.create_task(post.deliver_post(own, {"sms": sms, "email": office}))
+    relay = asyncio.create_task(post.deliver_post(own, {"sms": sms, "email": office}, Prefect()))
     yield office
     relay.cancel()
     with suppress(asyncio.CancelledError):
