@@ -77,14 +77,18 @@ class _Stage:
             await steps.recover(self._own, self._case_id, self._key, by=self._by)
             view = await self._advance()
         before: View | None = None
+        moved = False
         try:
             while not view.over:
                 self._start_actions(view)
-                if before is None or view.states != before.states:
+                # An answer that was refused moves the case and leaves the states as they are: it is asked again.
+                if moved or before is None or view.states != before.states:
                     await self._ask(view, before)
-                if self._actions:
+                busy = bool(self._actions)
+                if busy:
                     await self._until_something_happens()
-                elif not await self._pass.moved():
+                moved = await self._pass.moved()
+                if not (busy or moved):
                     return _waiting(view)
                 before, view = view, await self._advance()
         finally:

@@ -67,6 +67,16 @@ async def test_a_stranger_is_asked_again_and_may_take_over(desk: Desk) -> None:
     assert types.count("task.completed") == 1
 
 
+async def test_a_wrong_answer_is_asked_again_while_the_stage_still_works(desk: Desk) -> None:
+    case = await desk.open("once")
+    await desk.answer(case.number, "say", signed_by="mia")
+    await desk.question(case.number, "say", attempt=2)
+    assert (await desk.task(case.number, "shoot")).state == "running"
+
+    await desk.answer(case.number, "say", attempt=2, signed_by="ana")
+    await desk.ends(case.number)
+
+
 async def test_of_two_who_resume_at_once_one_decides_and_the_other_is_told(desk: Desk) -> None:
     case = await desk.open("short")
     question = await desk.question(case.number, "judge")
