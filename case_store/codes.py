@@ -24,7 +24,6 @@ from case_store import contacts, find, lifecycle
 from case_store.actor import Actor
 from case_store.audit.ledger import personal, stream_of
 from case_store.models import AuditEvent, Case, OutboxEntry, Person, SignOffCode, Task
-from case_store.outbox.falling_over import recipient_of
 from case_store.refusals import CodeRequired, NoOtherChannel, PersonInactive, TooManyCodes
 from case_store.store import Tx
 from case_store.wording import task_label
@@ -238,7 +237,7 @@ def _message(case: Case, task: Task, person: Person, code: SignOffCode, digits: 
             "code": {"digits": digits, "minutes": int(GOOD_FOR.total_seconds() // 60)},
             "case": {"number": case.number},
             "task": {"title": task.title},
-            "recipient": recipient_of(person),
+            "recipient": contacts.recipient_of(person),
         },
         next_at=at,
         not_after=code.expires_at,

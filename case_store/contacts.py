@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from case_store.actor import Actor
 from case_store.audit.ledger import personal
-from case_store.models import Person
+from case_store.models import JsonMap, Person
 from case_store.refusals import NoSuchChannel
 from case_store.store import Tx
 from sop.times import CHANNEL_PATTERN
@@ -50,6 +50,11 @@ def why_not(channel: str, person: Person) -> str:
 def channels_of(person: Person) -> list[str]:
     """Return the channels by which a person can be reached, the first one first."""
     return [channel for channel in ADDRESSES if reaches(channel, person)]
+
+
+def recipient_of(person: Person) -> JsonMap:
+    """Return the facts about the recipient that templates ask for."""
+    return {"name": person.name, "time_zone": person.time_zone}
 
 
 async def opt_out(tx: Tx, person: Person, channel: str, *, by: Actor, at: datetime, why: str) -> bool:

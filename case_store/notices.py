@@ -15,7 +15,6 @@ from sqlalchemy import select
 
 from case_store import absence, contacts, find, sops
 from case_store.models import Case, Deadline, JsonMap, OutboxEntry, Person, Stage, Task
-from case_store.outbox.falling_over import recipient_of
 from case_store.outbox.policy import USEFUL_FOR
 from case_store.overdue import mark_overdue, overdue_due
 from case_store.store import Tx
@@ -195,7 +194,7 @@ def _entry(
         channel=channel,
         recipient_id=person.id,
         template=notice.template,
-        context={**context, "recipient": recipient_of(person)},
+        context={**context, "recipient": contacts.recipient_of(person)},
         next_at=at,
         not_after=at + USEFUL_FOR.get(channel, _OTHERWISE),
     )

@@ -7,10 +7,9 @@ from typing import Final
 
 from sqlalchemy import select
 
-from case_store import lifecycle, notices, sops
+from case_store import contacts, lifecycle, notices, sops
 from case_store.links import ASKING
 from case_store.models import Case, JsonMap, Person, Task
-from case_store.outbox.falling_over import recipient_of
 from case_store.settings import Settings
 from case_store.store import Tx
 
@@ -39,7 +38,7 @@ async def facts_for(
         **facts,
         "due": facts.get("due") or (at + _LATE).isoformat(),
         "link": link,
-        "recipient": recipient_of(person),
+        "recipient": contacts.recipient_of(person),
         "rung": 1,
         "missed": [],
         "after": "1 h",

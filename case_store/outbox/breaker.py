@@ -15,7 +15,7 @@ from case_store.actor import Actor
 from case_store.audit.commitments import Personal
 from case_store.holds import hold
 from case_store.models import Breaker, OutboxEntry, Person
-from case_store.outbox.falling_over import alarm
+from case_store.outbox.alarms import alarm
 from case_store.outbox.policy import Policy, Result
 from case_store.store import Tx
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
 
-from case_store import contacts, find
+from case_store import contacts
 from case_store.actor import Actor
 from case_store.holds import hold
-from case_store.models import Case, JsonMap, OutboxEntry, Person
+from case_store.models import JsonMap, OutboxEntry, Person
+from case_store.outbox.alarms import alarm
 from case_store.outbox.needless import is_needless
-from case_store.outbox.policy import ALARM, DIGEST, REPLY, USEFUL_FOR, Policy
+from case_store.outbox.policy import ALARM, DIGEST, LONG, REPLY, USEFUL_FOR, Policy
 from case_store.outbox.telling import record
 from case_store.store import Tx
 
 _LEFT: Final = ("dead", "cancelled")
-_LONG: Final = timedelta(days=1)
 _TO_NOBODY_ELSE: Final = frozenset({ALARM, DIGEST, REPLY, "checkpoint", "code", "test"})
 """What says nothing to anybody but its recipient."""
 
@@ -85,46 +85,6 @@ async def others_for(tx: Tx, person: Person) -> AsyncIterator[Person]:
         above = manager.manager_id
 
 
-async def alarm(tx: Tx, entry: OutboxEntry, about: str, policy: Policy, *, at: datetime) -> int:
-    """Promise to tell those in charge that a message, or a whole channel, reaches nobody; returns how many messages.
-
-    By another channel than the one that failed, where they have one; where none of them has, a room hears it too. Once
-    an hour for each channel.
-    """
-    if entry.template == ALARM:
-        return 0
-    await hold(tx, "alarms")
-    case = await tx.session.get(Case, entry.case_id) if entry.case_id else None
-    told: JsonMap = {"about": about, "channel": entry.channel, "template": entry.template}
-    new = 0
-    for person, channel in await _alarmed(tx, entry, policy):
-        whom = channel if contacts.is_room(channel) else f"{person.id}:{channel}"
-        key = f"{ALARM}:{entry.channel}:{about}:{at:%Y%m%d%H}:{whom}"
-        if await tx.session.scalar(select(OutboxEntry.id).where(OutboxEntry.dedup_key == key)):
-            continue
-        context = {"alarm": told | ({"case": case.number} if case else {}), "recipient": recipient_of(person)}
-        about_no_case = {"template": ALARM, "case_id": None, "task_id": None}
-        tx.session.add(_new(entry, person, channel, context, at, dedup_key=key, **about_no_case))
-        new += 1
-    await tx.flush()
-    return new
-
-
-async def _alarmed(tx: Tx, entry: OutboxEntry, policy: Policy) -> list[tuple[Person, str]]:
-    """Return who hears an alarm about a message, and by which channel.
-
-    A room needs no person to hear it; it names somebody in charge, or else whom the message was for.
-    """
-    people = await find.people_with_role(tx, policy.alarm_role)
-    able = [(person, channels) for person in people if (channels := contacts.channels_of(person))]
-    told = [(person, next((one for one in channels if one != entry.channel), channels[0])) for person, channels in able]
-    if any(channel != entry.channel for _, channel in told):
-        return told
-    rooms = [room for room in policy.rooms if room != entry.channel][:1]
-    named = people[0] if people else await tx.session.get_one(Person, entry.recipient_id)
-    return told + [(named, room) for room in rooms]
-
-
 async def _tried(tx: Tx, entry: OutboxEntry, person: Person) -> dict[str, bool]:
     """Return by which channels a person was tried for the reason of this message, and which of these may reach them."""
     base = f"{_reason(entry)}:{person.id}:"
@@ -143,31 +103,16 @@ def _reason(entry: OutboxEntry) -> str:
     return entry.dedup_key.rsplit(":", 2)[0]
 
 
-def recipient_of(person: Person) -> JsonMap:
-    """Return the facts about the recipient that templates ask for."""
-    return {"name": person.name, "time_zone": person.time_zone}
-
-
 def _instead(entry: OutboxEntry, person: Person, channel: str, context: JsonMap, at: datetime) -> OutboxEntry:
-    key = f"{_reason(entry)}:{person.id}:{channel}"
-    context = {**context, "recipient": recipient_of(person)}
-    return _new(entry, person, channel, context, at, dedup_key=key, instead_of=entry.id)
-
-
-def _new(
-    entry: OutboxEntry, person: Person, channel: str, context: JsonMap, at: datetime, **values: object
-) -> OutboxEntry:
-    useful = at + USEFUL_FOR.get(channel, _LONG)
     return OutboxEntry(
-        **{
-            "case_id": entry.case_id,
-            "task_id": entry.task_id,
-            "template": entry.template,
-            "channel": channel,
-            "recipient_id": person.id,
-            "context": context,
-            "next_at": at,
-            "not_after": useful,
-            **values,
-        }
+        case_id=entry.case_id,
+        task_id=entry.task_id,
+        template=entry.template,
+        channel=channel,
+        recipient_id=person.id,
+        context={**context, "recipient": contacts.recipient_of(person)},
+        next_at=at,
+        not_after=at + USEFUL_FOR.get(channel, LONG),
+        dedup_key=f"{_reason(entry)}:{person.id}:{channel}",
+        instead_of=entry.id,
     )

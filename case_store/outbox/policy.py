@@ -17,6 +17,9 @@ MAX_ATTEMPTS: Final = 8
 USEFUL_FOR: Final[Mapping[str, timedelta]] = {"email": timedelta(days=3), "sms": timedelta(hours=12)}
 """After this long a message says nothing any more that the console does not say better."""
 
+LONG: Final = timedelta(days=1)
+"""The same for all other channels."""
+
 ALARM: Final = "alarm"
 DIGEST: Final = "digest"
 CODE: Final = "code"

@@ -9,10 +9,10 @@ from typing import Final
 
 from sqlalchemy import and_, func, or_, select
 
+from case_store import contacts
 from case_store.actor import Actor
 from case_store.holds import hold
 from case_store.models import Case, JsonMap, OutboxEntry, Person
-from case_store.outbox.falling_over import recipient_of
 from case_store.outbox.policy import DIGEST, NEVER_WAITS, NOT_IN_A_DIGEST, Policy
 from case_store.outbox.telling import let_go, record
 from case_store.store import Tx
@@ -120,7 +120,7 @@ async def _digest(tx: Tx, entries: Sequence[OutboxEntry], *, by: Actor, at: date
         entry.told_in = digest.id
         record(tx, entry, by=by, at=at, event="notification.in_digest", told_in=digest.id)
     await tx.flush()
-    digest.context = {"digest": await _facts(tx, digest), "recipient": recipient_of(person)}
+    digest.context = {"digest": await _facts(tx, digest), "recipient": contacts.recipient_of(person)}
     await tx.flush()
     return digest
 

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from case_store import contacts
 from case_store.models import Case, OutboxEntry, Person
-from case_store.outbox.falling_over import recipient_of
 from case_store.outbox.policy import REPLY, USEFUL_FOR
 from case_store.replies.outcomes import Taken
 from case_store.store import Tx
@@ -36,7 +35,11 @@ async def promise_answer(
         channel="email",
         recipient_id=person.id,
         template=REPLY,
-        context={"reply": {"about": about}, "case": {"number": case.number}, "recipient": recipient_of(person)},
+        context={
+            "reply": {"about": about},
+            "case": {"number": case.number},
+            "recipient": contacts.recipient_of(person),
+        },
         next_at=at,
         not_after=at + USEFUL_FOR["email"],
     )

@@ -15,6 +15,8 @@ from case_store.actor import Actor
 from case_store.holds import hold
 from case_store.models import ReplyMailbox
 from case_store.models.answers import MAILBOX_FAILURES
+from case_store.outbox.alarms import mailbox_alarm
+from case_store.outbox.policy import DEFAULT, Policy
 from case_store.store import Tx
 
 LEASE: Final = timedelta(minutes=3)
@@ -70,8 +72,11 @@ async def worked(tx: Tx, reading: Reading, *, by: Actor, at: datetime) -> None:
     await tx.flush()
 
 
-async def failed(tx: Tx, reading: Reading, reason: str, *, by: Actor, at: datetime) -> None:
-    """Note why the mailbox could not be read, and let it go; since when it fails stays as it is."""
+async def failed(tx: Tx, reading: Reading, reason: str, *, by: Actor, at: datetime, policy: Policy = DEFAULT) -> None:
+    """Note why the mailbox could not be read, and let it go; since when it fails stays as it is.
+
+    At the fifth failure in a row those in charge are promised to hear of it.
+    """
     row = await _locked(tx, reading.name)
     if row.token != reading.token:
         return
@@ -80,6 +85,8 @@ async def failed(tx: Tx, reading: Reading, reason: str, *, by: Actor, at: dateti
     if row.failures == MAILBOX_FAILURES:
         facts = {"mailbox": row.name, "failures": row.failures, "error": row.last_error}
         tx.record("mailbox.left_alone", None, by=by, at=at, facts=facts)
+        await tx.flush()
+        await mailbox_alarm(tx, row.name, policy, at=at)
     await tx.flush()
 
 

@@ -71,7 +71,8 @@ class Collector:
             taken = await self._take_arrived(reading)
         except MailboxDown as error:
             async with self.own.store.transaction() as tx:
-                await mailboxes.failed(tx, reading, str(error), by=BY, at=now())
+                policy = Policy.of(self.own.settings)
+                await mailboxes.failed(tx, reading, str(error), by=BY, at=now(), policy=policy)
             raise
         async with self.own.store.transaction() as tx:
             await mailboxes.worked(tx, reading, by=BY, at=now())

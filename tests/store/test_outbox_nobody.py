@@ -229,7 +229,7 @@ class TestAlarms:
         for _ in range(2):
             async with store.transaction() as tx:
                 (entry,) = await entries(store, channel="email", template="assigned", recipient_id=drill.bob.id)
-                await outbox.falling_over.alarm(tx, entry, "channel", policy, at=NOW)
+                await outbox.alarms.alarm(tx, entry, "channel", policy, at=NOW)
         alarms = {(one.channel, one.recipient_id) for one in await entries(store, template="alarm")}
         rooms = {recipient for channel, recipient in alarms if channel == "pagerduty"}
         assert len(rooms) == 1, "the first room, once"
@@ -243,7 +243,7 @@ class TestAlarms:
             await notices.escalated(tx, task, [drill.bob], Rung(1, timedelta(), "slack"), NOW)
         entry = await one(store, channel="slack")
         async with store.transaction() as tx:
-            await outbox.falling_over.alarm(tx, entry, "channel", Policy({}, "nobody", ("slack", "teams")), at=NOW)
+            await outbox.alarms.alarm(tx, entry, "channel", Policy({}, "nobody", ("slack", "teams")), at=NOW)
         assert [one.channel for one in await entries(store, template="alarm")] == ["teams"]
 
 

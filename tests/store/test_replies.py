@@ -13,12 +13,14 @@ from case_store.blobs import Blobs
 from case_store.errors import StoreError
 from case_store.links import LinkKeys
 from case_store.models import AuditEvent, Evidence, Note, OutboxEntry, Reply, ReplyMailbox
+from case_store.outbox import Policy
 from case_store.replies import Addresses, Letter, Taken, mailboxes
 from case_store.store import CaseStore
 from case_store.views.replies import replies as listed
 from flows.replies.reading import read_letter
 from tests.mails import CORPUS, mail
 from tests.store import world
+from tests.store.messages import entries
 from tests.store.world import ENGINE, LATER, NOW, SYSTEM, World
 
 ADDRESSES = Addresses("soc@corp.example", LinkKeys(("k" * 43,)))
@@ -369,11 +371,16 @@ class TestMailboxes:
         assert sum(isinstance(one, mailboxes.Reading) for one in came) == 1, came
 
     async def test_failures_are_on_record_at_the_fifth_and_when_they_end(self, store: CaseStore):
-        for _ in range(6):
+        drill = await world.build(store)
+        for time in range(6):
             async with store.transaction() as tx:
                 reading = await mailboxes.claim(tx, "imap", "a", NOW)
                 assert reading is not None
-                await mailboxes.failed(tx, reading, "no route", by=SYSTEM, at=NOW)
+                await mailboxes.failed(tx, reading, "no route", by=SYSTEM, at=NOW, policy=Policy({}, "manager"))
+            told = await entries(store, template="alarm")
+            heard = {(one.recipient_id, one.channel) for one in told}
+            both = {(drill.mia.id, "sms"), (drill.max.id, "sms")} if time >= 4 else set()
+            assert (heard, len(told)) == (both, len(both)), "those in charge hear of it once, and not by mail"
         async with store.reading() as tx:
             row = await tx.session.get_one(ReplyMailbox, "imap")
             assert (row.failures, row.failed_at, row.last_error) == (6, NOW, "no route")

@@ -258,3 +258,15 @@ def test_template_of_ours_can_do_no_harm_by_mistake(source: str, autoescape: boo
     with pytest.raises((SecurityError, UndefinedError, TemplateError, TypeError)) as refusal:
         Sandbox(autoescape=autoescape).from_string(source).render({"x": {"y": 1}, "numbers": [1]})
     assert "out of memory" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_an_alarm_says_where_to_look(language: str):
+    places = {"message": "casewright outbox list", "channel": "casewright outbox list", "mailbox": "casewright reply"}
+    said = {}
+    for about, place in places.items():
+        about_it = {"about": about, "channel": "email", "template": "imap"}
+        message = render("alarm", {"alarm": about_it, "recipient": FACTS["recipient"]}, language=language)
+        assert all(place in text and text.count("casewright") == 1 for text in (message.text, message.sms))
+        said[about] = message.subject
+    assert len(set(said.values())) == len(places), said
