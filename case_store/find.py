@@ -25,7 +25,7 @@ async def case(tx: Tx, ref: str | int, *, lock: bool = False) -> Case:
     Whoever is going to change anything in a case locks the case first: so all changes of one case come one after
     another, in the same order of locks. What was read under that lock is not read again.
     """
-    if lock and (held := tx.held.get((Case, str(ref)))) is not None:
+    if (held := tx.held.get((Case, str(ref)))) is not None:
         return cast("Case", held)
     number = _NUMBER.fullmatch(str(ref))
     if number:
@@ -51,7 +51,7 @@ async def case_numbers(tx: Tx) -> list[int]:
 
 async def task(tx: Tx, task_id: str, *, lock: bool = False) -> Task:
     """Find a task by id; `lock` locks its case first and reads it anew."""
-    if lock and (held := tx.held.get((Task, task_id))) is not None:
+    if (held := tx.held.get((Task, task_id))) is not None:
         return cast("Task", held)
     if lock and not tx.held:
         await _lock_case_of(tx, task_id)

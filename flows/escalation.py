@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 BY = Actor.system("escalation")
 _BATCH = 200
+_AT_ONCE = 4  # each is a transaction, and waits for the database most of its time
 Now = Callable[[], datetime]
 
 
@@ -89,7 +90,11 @@ async def tell_all(store: CaseStore, ready: OnCall | on_call.Roster, now: Now, t
     """
     trouble = trouble or Trouble(WHAT)
     steps = await each(
-        lambda limit: due_steps(store, now, limit), lambda one: _climb(store, ready, one, now), trouble, batch=_BATCH
+        lambda limit: due_steps(store, now, limit),
+        lambda one: _climb(store, ready, one, now),
+        trouble,
+        batch=_BATCH,
+        at_once=_AT_ONCE,
     )
     late = await each(lambda limit: _late(store, now, limit), lambda row: _mark(store, row, now), trouble)
     passed = await each(lambda limit: _passed(store, now, limit), lambda row: _pass_by(store, row, now), trouble)
@@ -123,7 +128,10 @@ async def _climbed(store: CaseStore, roster: on_call.Roster | None, task_id: str
     async with store.transaction() as tx:
         at = now()
         people = await _on_call(tx, roster, at) if roster is not None else None
-        return await escalation.climb(tx, await find.task(tx, task_id), on_call=people, by=BY, at=at) is not None
+        return (
+            await escalation.climb(tx, await find.task(tx, task_id, lock=True), on_call=people, by=BY, at=at)
+            is not None
+        )
 
 
 async def _on_call(tx: Tx, roster: on_call.Roster, at: datetime) -> list[Person]:

@@ -134,6 +134,7 @@ async def each(
     trouble: Trouble,
     *,
     batch: int = 100,
+    at_once: int = 1,
 ) -> Done:
     """Do something once for each that is due; one for which it fails keeps nobody behind it waiting.
 
@@ -142,24 +143,29 @@ async def each(
         handle: Does it, and tells whether there was something to do.
         trouble: Says what goes wrong.
         batch: How many to ask for at once.
+        at_once: How many to do at once; nobody says which of them is done first.
     """
     done, seen = Done(), set[str]()
     while new := [one for one in await due(batch + len(seen)) if _id(one) not in seen]:
-        for one in new:
-            seen.add(_id(one))
-            try:
-                took = await handle(one)
-            except Exception as error:
-                if type(error) is StoreUnavailable or isinstance(error, _OF_ALL):
-                    raise  # so it would be for all others
-                trouble.met(error, _id(one))
-                if not isinstance(error, StoreUnavailable):
-                    done.stuck.add(_id(one))
-            else:
-                done.number += took
-                if took:
+        for start in range(0, len(new), at_once):
+            some = new[start : start + at_once]
+            seen.update(_id(one) for one in some)
+            came = await asyncio.gather(*(handle(one) for one in some), return_exceptions=True)
+            for one, took in zip(some, came, strict=True):
+                if isinstance(took, BaseException):
+                    _failed(took, _id(one), trouble, done)
+                elif took:
                     seen.discard(_id(one))
+                    done.number += 1
     return done
+
+
+def _failed(error: BaseException, name: str, trouble: Trouble, done: Done) -> None:
+    if not isinstance(error, Exception) or type(error) is StoreUnavailable or isinstance(error, _OF_ALL):
+        raise error  # so it would be for all others
+    trouble.met(error, name)
+    if not isinstance(error, StoreUnavailable):
+        done.stuck.add(name)
 
 
 def _id(one: Any) -> str:  # noqa: ANN401 - a row, or its id

@@ -10,6 +10,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from httpx import HTTPStatusError
@@ -50,7 +51,6 @@ async def ask(
     at: datetime,
 ) -> None:
     """Ask a person about a task, and note that it was asked."""
-    name = names.run_name(place.number, place.stage_key, sop_task.title)
     deployment, parent = await asyncio.gather(
         runs.deployment_id(client, names.MANUAL_TASK),
         client.create_task_run(
@@ -63,15 +63,19 @@ async def ask(
         ),
     )
     state, keyset = _waiting_state(task.id, facts.attempt)
-    run = await client.create_flow_run_from_deployment(
+    create = partial(
+        client.create_flow_run_from_deployment,
         deployment,
         parameters={"task_id": task.id, "attempt": facts.attempt},
         state=state,
-        name=name,
+        name=names.run_name(place.number, place.stage_key, sop_task.title),
         tags=[names.TAG, names.QUESTION_TAG, names.case_tag(place.number)],
-        idempotency_key=f"question:{task.id}:{facts.attempt}",
         parent_task_run_id=parent.id,
     )
+    key = f"question:{task.id}:{facts.attempt}"
+    run = await create(idempotency_key=key)
+    while run.state is None or run.state.is_final():  # it was begun, not noted, and the sweep has ended it
+        run = await create(idempotency_key=f"{key}:{run.id}")
     await asyncio.gather(
         _save(client, run.id, keyset["schema"], question_form.schema(sop_task, facts)),
         _save(client, run.id, keyset["description"], question_form.description(sop_task, facts)),

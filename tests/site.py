@@ -335,9 +335,11 @@ class Desk:
 async def desk_at(site: Site) -> Any:
     """Yield a desk at a site."""
     store = await CaseStore.open(site.settings)
-    async with httpx.AsyncClient(base_url=site.api, timeout=30, trust_env=False) as client:
-        yield Desk(site, store, client)
-    await store.close()
+    try:
+        async with httpx.AsyncClient(base_url=site.api, timeout=30, trust_env=False) as client:
+            yield Desk(site, store, client)
+    finally:
+        await store.close()
 
 
 @contextlib.contextmanager

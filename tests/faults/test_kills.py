@@ -154,6 +154,24 @@ async def _has_taken_effect(desk: Desk, task_id: str) -> bool:
     return effects.exists() and f"once {task_id}" in effects.read_text()
 
 
+async def test_a_question_that_was_begun_and_then_ended_as_nobodys_is_asked_anew(tmp_path: Path) -> None:
+    with site_in(tmp_path) as site:
+        async with desk_at(site) as desk:
+            case = await desk.open("pair")
+            task = await desk.task(case.number, "first")
+            manual = (await desk._request("GET", "/deployments/name/manual-task/manual-task")).json()["id"]
+            begun = {
+                "parameters": {"task_id": task.id, "attempt": 1},
+                "idempotency_key": f"question:{task.id}:1",
+                "state": {"type": "CRASHED", "message": "It belongs to no case any more."},
+            }
+            nobodys = (await desk._request("POST", f"/deployments/{manual}/create_flow_run", json=begun)).json()["id"]
+            await asyncio.to_thread(site.start, "serve")
+            asked = await desk.answer(case.number, "first", signed_by="ana")
+            assert asked.flow_run_id != nobodys
+            await desk.becomes(case.number, "first", "done")
+
+
 async def test_when_prefects_database_is_lost_every_case_waits_again_and_decisions_count(tmp_path: Path) -> None:
     with site_in(tmp_path, "serve") as site:
         async with desk_at(site) as desk:
