@@ -7,6 +7,7 @@ is begun again.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -69,14 +70,16 @@ class OnCall:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._roster: on_call.Roster | None = None
+        self._asking = asyncio.Lock()
 
     async def roster(self, at: datetime) -> on_call.Roster:
         """Return the calendar. What is wrong with it is logged."""
-        if self._roster is None:
-            self._roster = await on_call.roster(self._settings, at)
-            if self._roster.problem:
-                log.warning("Who is on call: %s", self._roster.problem)
-        return self._roster
+        async with self._asking:  # several steps may want to know at once
+            if self._roster is None:
+                self._roster = await on_call.roster(self._settings, at)
+                if self._roster.problem:
+                    log.warning("Who is on call: %s", self._roster.problem)
+            return self._roster
 
 
 async def tell_all(store: CaseStore, ready: OnCall | on_call.Roster, now: Now, trouble: Trouble | None = None) -> Told:

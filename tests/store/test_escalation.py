@@ -1,5 +1,6 @@
 """Ladders: each rung once, none early, none missed, and what stops or restarts them."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -155,6 +156,20 @@ async def test_who_is_on_call_is_asked_when_a_rung_asks_for_it_and_outside_of_th
         assert len(asked) == times
     told = [one[1] for one in await messages(store, "escalated")]
     assert told == ["ada", "eve", "mia", "eve"], "what is promised to Eve, whom nothing reaches, falls over"
+
+
+async def test_steps_that_are_taken_at_once_fetch_the_calendar_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[datetime] = []
+
+    async def roster(_settings: Settings, at: datetime) -> on_call.Roster:
+        await asyncio.sleep(0)
+        asked.append(at)
+        return on_call.Roster()
+
+    monkeypatch.setattr(on_call, "roster", roster)
+    ready = looking.OnCall(Settings(home=tmp_path, on_call="http://127.0.0.1:9/x.ics"))
+    await asyncio.gather(*(ready.roster(NINE) for _ in range(3)))
+    assert len(asked) == 1
 
 
 async def test_a_calendar_that_never_opens_again_puts_no_rung_off(
