@@ -46,6 +46,7 @@ class Engines:
         """Close all connections."""
         await self.writing.dispose()
         await self.reading.dispose()
+        await sqlite_trips.all_closed()
 
 
 def parse_url(text: str) -> URL:

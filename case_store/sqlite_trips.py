@@ -12,6 +12,7 @@ close. Each trip wakes another thread and then this one again, which costs more 
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -31,6 +32,16 @@ STEPS: Final = 5_000
 """Steps of SQLite's virtual machine after which a query goes to the thread: some tenths of a millisecond."""
 
 _Brought = tuple[list[Any], Any, int, int | None]
+
+_closing: Final[set[asyncio.Future[Any]]] = set()
+"""Connections of readers who were cancelled, while their threads close them."""
+
+
+async def all_closed() -> None:
+    """Wait until the connections that nobody waited for are closed: a thread must not outlive its event loop."""
+    here = asyncio.get_running_loop()
+    if waiting := [one for one in _closing if one.get_loop() is here]:
+        await asyncio.wait(waiting)
 
 
 class _Cursor(AsyncAdapt_aiosqlite_cursor):
@@ -105,6 +116,17 @@ class _Connection(AsyncAdapt_aiosqlite_connection):
         except Exception as error:  # noqa: BLE001 - the adapter knows which are the driver's
             self._handle_exception(error)
 
+    def terminate(self) -> None:
+        """Have the thread close the connection when it has done what it is at; `all_closed` waits for that.
+
+        SQLAlchemy's way waits here, and when whoever reads is cancelled twice it waits for a thread that has ended: the
+        process never does.
+        """
+        closing = self._connection.stop()
+        if closing is not None:
+            _closing.add(closing)
+            closing.add_done_callback(_closing.discard)
+
     def bring(self, statement: Callable[[sqlite3.Cursor], object], *, waits: bool) -> _Brought:
         """Execute a statement and return what it brought; `waits` says that it may take its time."""
         driver: Any = self._connection
@@ -142,6 +164,9 @@ class _WritingConnection(_Connection):
     """The connection of the one who writes."""
 
     __slots__ = ()
+    terminate = (
+        AsyncAdapt_aiosqlite_connection.terminate
+    )  # what it has changed is taken back before somebody else writes
 
     def waits_for(self, operation: str) -> bool:
         """Tell whether a statement may take its time."""

@@ -1,5 +1,6 @@
 """Where the statements of readers are executed on SQLite: in the event loop's thread while they are short."""
 
+import asyncio
 import threading
 
 import pytest
@@ -73,3 +74,24 @@ async def test_a_reader_that_ends_holds_nothing_open(store: CaseStore):
         await tx.session.scalar(select(func.max(AuditEvent.id)))
         assert driver.in_transaction
     assert not driver.in_transaction
+
+
+async def test_readers_that_are_cancelled_twice_leave_nothing_that_waits_for_ever(store: CaseStore):
+    async def read() -> None:
+        async with store.reading() as tx:
+            for _ in range(5):
+                await tx.session.execute(text(LONG.replace("whereabouts()", "1")))
+
+    before = asyncio.all_tasks()
+    for turn in range(10):
+        readers = [asyncio.create_task(read()) for _ in range(12)]
+        await asyncio.sleep(0.002 * turn)
+        for _ in range(2):
+            for reader in readers:
+                reader.cancel()
+            await asyncio.sleep(0)
+        ended = await asyncio.gather(*readers, return_exceptions=True)
+        assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
+    async with asyncio.timeout(20):
+        await store.close()
+    assert asyncio.all_tasks() <= before
