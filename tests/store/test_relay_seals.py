@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -140,11 +141,16 @@ async def test_it_warns_when_events_waited_too_long(store: CaseStore, tmp_path: 
     async with relay(store, tmp_path / "keys"):
         await until(lambda: everything_sealed(store))
 
+        def waits() -> list[float]:
+            warned = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+            found = [re.search(r"waited ([0-9.]+) s to be sealed; 2 s is the limit", text) for text in warned]
+            return [float(one[1]) for one in found if one]
+
         async def warned() -> bool:
-            return any(one.levelno == logging.WARNING and "2 s is the limit" in one.message for one in caplog.records)
+            return max(waits(), default=0) >= 30
 
         await until(warned)
         caplog.clear()
         await note(store, "a")  # its time is long ago, but the log was sealed a moment before
         await until(lambda: everything_sealed(store))
-        assert not await warned()
+        assert max(waits(), default=0) < 20, "a busy machine may take its time, but not since long ago"
