@@ -55,7 +55,7 @@ bench: $(DEV)   ## measure; BENCH=waiting for one of them, ARGS goes to it
 faults: $(DEV)  ## the long fault tests: kills, outages, lost databases, bundles that were tampered with
 	@$(BIN)/python -m pytest tests/faults tests/store/test_tampering.py tests/store/test_clean_exports.py \
 		tests/store/test_audit_inspection.py tests/store/test_as_application.py tests/store/test_link_proof.py \
-		tests/flows/test_following.py -m "slow or not slow" $(ARGS)
+		tests/store/test_ninety_days.py tests/flows/test_following.py -m "slow or not slow" $(ARGS)
 
 clean:          ## remove .venv, caches and builds; keeps ./var, where the cases are
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis

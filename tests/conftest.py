@@ -4,6 +4,7 @@ Locally, a test whose PostgreSQL or Chromium is missing is skipped and says how 
 skipped test is a promise nobody keeps.
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -74,6 +75,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             # Prefect's client leaves sockets and streams to the garbage collector.
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Collect what Prefect's client left, before a test comes in which that would be a failure."""
+    if item.get_closest_marker("prefect") and not (nextitem and nextitem.get_closest_marker("prefect")):
+        gc.collect()
 
 
 def _share(path: Path, fixtures: Sequence[str]) -> str | None:

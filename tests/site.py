@@ -44,6 +44,7 @@ mia,Mia Manager,mia@example.com,,,incident-manager;manager,
 """
 
 PARTS = ("home", "prefect")
+DEPLOYED = "CASEWRIGHT_TEST_SITE"
 PREFECT_WORKERS = ("casewright-worker", "process-worker")
 RELAYS_OF_TESTS = ("deaf-relay", "mute-relay")
 _PREFECT = (sys.executable, "-m", "prefect")
@@ -348,7 +349,7 @@ def site_in(folder: Path, *processes: str, **settings: str) -> Iterator[Site]:
 
     One with the usual settings is a copy of another that was deployed before.
     """
-    ready = None if settings else _deployed()
+    ready = None if settings else deployed()
     site = Site(folder, **settings)
     try:
         if ready is not None:
@@ -367,8 +368,13 @@ def site_in(folder: Path, *processes: str, **settings: str) -> Iterator[Site]:
 
 
 @functools.cache
-def _deployed() -> Path:
-    """Return the folder of a deployed site in which nothing runs; deploying takes as long as all else together."""
+def deployed() -> Path:
+    """Return the folder of a deployed site in which nothing runs; deploying takes as long as all else together.
+
+    Whoever starts a program that needs one, too, names it in the environment.
+    """
+    if there := os.environ.get(DEPLOYED):
+        return Path(there)
     folder = Path(tempfile.mkdtemp(prefix="casewright-site-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     site = Site(folder)
