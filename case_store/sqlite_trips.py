@@ -164,9 +164,8 @@ class _WritingConnection(_Connection):
     """The connection of the one who writes."""
 
     __slots__ = ()
-    terminate = (
-        AsyncAdapt_aiosqlite_connection.terminate
-    )  # what it has changed is taken back before somebody else writes
+    # Waits: what was changed is taken back before somebody else writes.
+    terminate = AsyncAdapt_aiosqlite_connection.terminate
 
     def waits_for(self, operation: str) -> bool:
         """Tell whether a statement may take its time."""

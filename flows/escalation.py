@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 BY = Actor.system("escalation")
 _BATCH = 200
-_AT_ONCE = 4  # each is a transaction, and waits for the database most of its time
+_AT_ONCE = 4  # while one waits for the database, another is at work
 Now = Callable[[], datetime]
 
 
@@ -131,10 +131,8 @@ async def _climbed(store: CaseStore, roster: on_call.Roster | None, task_id: str
     async with store.transaction() as tx:
         at = now()
         people = await _on_call(tx, roster, at) if roster is not None else None
-        return (
-            await escalation.climb(tx, await find.task(tx, task_id, lock=True), on_call=people, by=BY, at=at)
-            is not None
-        )
+        task = await find.task(tx, task_id, lock=True)
+        return await escalation.climb(tx, task, on_call=people, by=BY, at=at) is not None
 
 
 async def _on_call(tx: Tx, roster: on_call.Roster, at: datetime) -> list[Person]:

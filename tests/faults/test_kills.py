@@ -194,6 +194,8 @@ async def test_when_prefects_database_is_lost_every_case_waits_again_and_decisio
             await desk.answer(numbers[0], "tell", decision="done", signed_by="ben")
             await desk.answer(numbers[0], "polish", decision="done", signed_by="ana")
             await desk.ends(numbers[0])
+            judged = [await desk.task(number, "judge") for number in numbers]
+            assert [one.decided_via for one in judged] == ["command line", *["Prefect UI"] * 4]
 
 
 async def _decide_meanwhile(desk: Desk, number: int) -> None:

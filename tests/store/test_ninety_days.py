@@ -1,8 +1,8 @@
 """Ladders over ninety days against a model of its own: both changes of the clock, a leap day, holidays, a day's outage.
 
 Meanwhile tasks are paused, handed over and acknowledged, cases get another severity, people are away and others stand
-in, and who is on call changes. The long edition is in tests/faults/test_lateness.py. On PostgreSQL the
-spring is part of `make faults`: the calendar is the same, and all of it takes minutes.
+in, and who is on call changes. The long edition is in tests/faults/test_lateness.py. The spring on PostgreSQL is part
+of `make faults`: the calendar is the same, and it takes a minute.
 """
 
 from pathlib import Path
